@@ -1,0 +1,89 @@
+package msp
+
+import "time"
+
+// The published protocol's numbers (docs/protocol.md); a peer may rely on them.
+const (
+	// MaxMessage is the largest message, in bytes, that is sent (§2). A larger
+	// one is taken if it arrives.
+	MaxMessage = 1024
+
+	keepAliveInterval = 1500 * time.Millisecond // after the last packet sent (§7)
+	idleTimeout       = 10 * time.Second        // after the last packet received (§7)
+)
+
+// Choices of this implementation that the wire leaves open.
+const (
+	initialWindow = 4  // messages in flight before the peer has answered, and the least ever (§4.1)
+	maxWindow     = 32 // a stock peer's socket buffer is small and not advertised (§4.1)
+
+	initialTimeout = 200 * time.Millisecond // retransmission, before anything is known of the peer (§4.3)
+	minTimeout     = 10 * time.Millisecond
+	maxTimeout     = 2 * time.Second
+
+	fastAcks       = 3                       // unmoved acks that bring a fast retransmission (§4.4)
+	stalledProbe   = 1500 * time.Millisecond // between messages to a peer whose reader is slow (§4.5)
+	holdMessages   = 64                      // kept for reordering or for the reader (§5.4)
+	silenceLimit   = 3 * time.Second         // without a packet: begin to probe (§7)
+	silenceProbe   = 500 * time.Millisecond  // between probes (§7)
+	keepAliveGroup = 300 * time.Millisecond  // keep-alives to one SID this close go together (§7)
+	orphanTimeout  = 60 * time.Second        // closed by us, delivered, and the peer never closes (§8.1)
+
+	lingerTime    = 10 * time.Second // a finished connection re-acknowledges (§8.2)
+	rememberTime  = 60 * time.Second // a closed 4-tuple is known (§9)
+	rememberLimit = 4096             // of them, beside those that still linger
+	lingerLimit   = 1 << 16          // of them in all
+)
+
+// Config sets what may differ between users of a [Mux]. The zero value is
+// ready for use; it must not be changed afterwards.
+type Config struct {
+	// SendQueue is the number of messages that a connection queues for
+	// sending, those in flight included. If zero, 128.
+	SendQueue int
+	// MaxConns bounds the connections that peers may open to this node. If
+	// zero, 65,536.
+	MaxConns int
+	// MaxConnsPerSID bounds those of one SID. If zero, 16,384.
+	MaxConnsPerSID int
+	// Alloc gives a buffer of n bytes for a message, Free takes it back when
+	// the machine is done with it. If nil, make, and nothing.
+	Alloc func(n int) []byte
+	Free  func([]byte)
+
+	initialSeq Seq // for tests of the wrap-around: both directions start here
+}
+
+func (c *Config) sendQueue() int {
+	if c.SendQueue > 0 {
+		return c.SendQueue
+	}
+	return 128
+}
+
+func (c *Config) maxConns() int {
+	if c.MaxConns > 0 {
+		return c.MaxConns
+	}
+	return 1 << 16
+}
+
+func (c *Config) maxConnsPerSID() int {
+	if c.MaxConnsPerSID > 0 {
+		return c.MaxConnsPerSID
+	}
+	return 1 << 14
+}
+
+func (c *Config) alloc(n int) []byte {
+	if c.Alloc != nil {
+		return c.Alloc(n)
+	}
+	return make([]byte, n)
+}
+
+func (c *Config) free(b []byte) {
+	if c.Free != nil && b != nil {
+		c.Free(b)
+	}
+}

@@ -1,0 +1,180 @@
+package msp
+
+import (
+	"bytes"
+	"encoding/binary"
+	"flag"
+	"fmt"
+	"math/rand/v2"
+	"testing"
+	"time"
+)
+
+var seeds = flag.Int("seeds", 200, "runs of TestHostileLink")
+
+// script is the application at one end: it sends messages, reads at its own
+// pace, and closes when it has sent all and read the end.
+type script struct {
+	c        *Conn
+	toSend   [][]byte
+	sent     int
+	got      [][]byte
+	eof      bool
+	slow     bool
+	nextRead time.Time
+}
+
+func (a *script) step(s *sim) {
+	if a.c == nil {
+		return
+	}
+	for a.sent < len(a.toSend) && a.c.Send(a.toSend[a.sent]) == nil {
+		a.sent++
+	}
+	if a.sent == len(a.toSend) {
+		a.c.Shutdown()
+	}
+	for !s.now.Before(a.nextRead) {
+		b := a.c.Take()
+		if b == nil {
+			break
+		}
+		a.got = append(a.got, append([]byte(nil), b...))
+		a.c.mux.cfg.free(b)
+		if a.slow {
+			a.nextRead = s.now.Add(time.Duration(s.rng.IntN(100)) * time.Millisecond)
+		}
+	}
+	a.eof = a.eof || a.c.EOF()
+}
+
+func messages(rng *rand.Rand, n int) [][]byte {
+	out := make([][]byte, n)
+	for i := range out {
+		out[i] = make([]byte, 4+rng.IntN(200))
+		binary.LittleEndian.PutUint32(out[i], uint32(i))
+		for j := range out[i][4:] {
+			out[i][4+j] = byte(rng.Uint32())
+		}
+	}
+	return out
+}
+
+// counter counts message buffers, so that a lost one shows.
+type counter struct{ allocated, freed int }
+
+func (n *counter) config(first Seq) Config {
+	return Config{
+		SendQueue:  32,
+		Alloc:      func(n2 int) []byte { n.allocated++; return make([]byte, n2) },
+		Free:       func(b []byte) { n.freed++ },
+		initialSeq: first,
+	}
+}
+
+// TestHostileLink runs two ends across 30% loss, reordering, duplication and a
+// partition, with numbers that wrap: what is delivered is a prefix of what was
+// sent; an end that saw EOF has all of it; an end that did not see it timed out
+// after 10 s in which the link gave it nothing.
+func TestHostileLink(t *testing.T) {
+	for seed := range *seeds {
+		t.Run(fmt.Sprint(seed), func(t *testing.T) {
+			t.Parallel()
+			hostileRun(t, uint64(seed))
+		})
+	}
+}
+
+func hostileRun(t *testing.T, seed uint64) {
+	s := newSim(t, seed)
+	first := Seq(0)
+	if seed%2 == 1 {
+		first = 0xffff - Seq(s.rng.IntN(60))
+	}
+	var buffers counter
+	client, server := s.add('C', buffers.config(first)), s.add('S', buffers.config(first))
+	cutFrom := time.Duration(s.rng.IntN(8000)) * time.Millisecond
+	cutTo := cutFrom + time.Duration(s.rng.IntN(14000))*time.Millisecond
+	cut := func() bool {
+		at := s.now.Sub(epoch)
+		return at >= cutFrom && at < cutTo
+	}
+	s.loss = func(Addr, []byte) bool { return s.rng.Float64() < 0.3 || cut() }
+	s.delay = func() time.Duration { return time.Duration(1+s.rng.IntN(60)) * time.Millisecond }
+	s.dup = func() bool { return s.rng.Float64() < 0.1 }
+
+	a := &script{toSend: messages(s.rng, s.rng.IntN(300)), slow: seed%3 == 0}
+	b := &script{toSend: messages(s.rng, s.rng.IntN(300)), slow: seed%5 == 0}
+	if _, err := server.Listen(addr('S', 80), 8); err != nil {
+		t.Fatal(err)
+	}
+	var err error
+	if a.c, err = client.Dial(s.now, addr('C', 70000), addr('S', 80), 0); err != nil {
+		t.Fatal(err)
+	}
+	ended := func() bool {
+		if b.c == nil {
+			if c := server.NextEvent(); c != nil {
+				b.c = c
+				c.Accept()
+			}
+		}
+		a.step(s)
+		b.step(s)
+		return a.c.Cause() != Open && (b.c == nil || b.c.Cause() != Open)
+	}
+	if !s.run(10*time.Minute, ended) {
+		t.Fatalf("not ended: client %v %+v, server %v %+v", a.c.State(), a.c.Stats(), b.c.State(), b.c.Stats())
+	}
+	for s.now = s.now.Add(time.Second); a.nextRead.After(s.now) || b.nextRead.After(s.now); {
+		s.now = s.now.Add(time.Second)
+	}
+	for range 200 { // read what is left
+		s.now = s.now.Add(time.Second)
+		a.step(s)
+		b.step(s)
+	}
+	checkEnd(t, s, "client", a, b)
+	if b.c != nil {
+		checkEnd(t, s, "server", b, a)
+	}
+	s.run(2*time.Minute, never)
+	if client.timers.Len()+server.timers.Len() != 0 || len(client.conns)+len(server.conns) != 0 {
+		t.Errorf("left behind: %d timers, %d connections", client.timers.Len()+server.timers.Len(), len(client.conns)+len(server.conns))
+	}
+	if buffers.allocated != buffers.freed {
+		t.Errorf("%d message buffers allocated, %d freed", buffers.allocated, buffers.freed)
+	}
+}
+
+func checkEnd(t *testing.T, s *sim, name string, me, peer *script) {
+	t.Helper()
+	if len(me.got) > len(peer.toSend) {
+		t.Fatalf("%s got %d messages, %d were sent", name, len(me.got), len(peer.toSend))
+	}
+	for i, m := range me.got {
+		if !bytes.Equal(m, peer.toSend[i]) {
+			t.Fatalf("%s: message %d differs", name, i)
+		}
+	}
+	switch me.c.Cause() {
+	case Finished:
+		if !me.eof || len(me.got) != len(peer.toSend) {
+			t.Errorf("%s finished with %d of %d messages, EOF %v", name, len(me.got), len(peer.toSend), me.eof)
+		}
+	case TimedOut:
+		if silence := me.c.idle.deadAt().Sub(me.c.idle.lastHeard); silence < 10*time.Second {
+			t.Errorf("%s timed out after %v", name, silence)
+		}
+		if me.eof && len(me.got) != len(peer.toSend) {
+			t.Errorf("%s saw EOF after %d of %d messages", name, len(me.got), len(peer.toSend))
+		}
+	case Reset:
+		// Only after the peer itself had timed out, or had lingered its time.
+		if c := peer.c.Cause(); c != TimedOut && c != Finished {
+			t.Errorf("%s was reset while its peer is %v", name, c)
+		}
+	default:
+		t.Errorf("%s ended: %v", name, me.c.Cause())
+	}
+}

@@ -1,0 +1,34 @@
+package msp
+
+import "time"
+
+// An idleState watches over silence in both directions (§7).
+type idleState struct {
+	lastSent  time.Time // a packet of any kind
+	lastHeard time.Time // a packet of any kind; the creation before that
+}
+
+// silent reports whether the peer has not been heard for so long that it is
+// probed.
+func (i *idleState) silent(now time.Time) bool { return now.Sub(i.lastHeard) >= silenceLimit }
+
+// keepAliveAt returns when the next packet must leave: 1.5 s after the last, or
+// 0.5 s while the peer is silent.
+func (i *idleState) keepAliveAt() time.Time {
+	probe := i.lastSent.Add(silenceProbe)
+	if quiet := i.lastHeard.Add(silenceLimit); probe.Before(quiet) {
+		probe = quiet
+	}
+	return earlier(i.lastSent.Add(keepAliveInterval), probe)
+}
+
+// deadAt returns when the connection ends for silence.
+func (i *idleState) deadAt() time.Time { return i.lastHeard.Add(idleTimeout) }
+
+// earlier returns the earlier of two times, of which zero means none.
+func earlier(a, b time.Time) time.Time {
+	if a.IsZero() || !b.IsZero() && b.Before(a) {
+		return b
+	}
+	return a
+}

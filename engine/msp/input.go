@@ -1,0 +1,102 @@
+package msp
+
+import "time"
+
+// receive takes a packet of the connection. The payload is copied.
+func (c *Conn) receive(now time.Time, p Packet) {
+	c.stats.PacketsReceived++
+	if p.Flags&FlagStop != 0 {
+		c.stopReceived()
+		return
+	}
+	if p.Kind != KindFlags && !c.ackReceived(now, p) {
+		c.stats.Dropped++
+		return
+	}
+	c.idle.lastHeard = now
+	if !c.heard {
+		c.heard = true
+		c.announceAt = time.Time{}
+		c.news()
+	}
+	switch {
+	case p.Kind == KindMessage:
+		c.messageReceived(p)
+	case p.Kind == KindAck && p.Flags&FlagFirst != 0:
+		c.ackNow = true // "also when that was itself ack-only" (§6.2)
+	}
+	c.mux.touch(c)
+}
+
+// ackReceived handles the ack field. It reports false for a packet that
+// acknowledges what was never sent, which is dropped whole (§5.1).
+func (c *Conn) ackReceived(now time.Time, p Packet) bool {
+	if !c.heard && c.snd.sent == 0 && c.stats.PacketsSent == 1 {
+		c.snd.rtt.update(max(now.Sub(c.idle.lastSent), time.Microsecond)) // our FIRST was answered
+	}
+	una := c.snd.una
+	if !c.snd.ackReceived(now, p.Ack, p.Flags&FlagAck != 0, p.Kind == KindAck, c.mux.cfg.free) {
+		return false
+	}
+	if c.snd.una != una {
+		c.peer.rtt = c.snd.rtt.learned()
+		c.news()
+		c.settle()
+	}
+	return true
+}
+
+func (c *Conn) messageReceived(p Packet) {
+	c.heardData = true
+	switch c.rcv.insert(p, c.mux.cfg.alloc) {
+	case arrivedDuplicate:
+		c.stats.Duplicates++
+		c.ackNow = true // our acknowledgement may be lost (§5.3)
+		return
+	case arrivedBeyond:
+		c.stats.Dropped++
+		return
+	case arrivedOutOfOrder:
+		c.ackNow = true // the unmoved ack tells of the gap (§4.4)
+	}
+	c.stats.MessagesReceived++
+	c.stats.BytesReceived += uint64(len(p.Payload))
+	if c.discard && c.snd.acked() && len(p.Payload) > 0 {
+		c.Stop() // nobody will ever read it (§8.1)
+		return
+	}
+	c.settle()
+	c.news()
+}
+
+// settle takes what the application has no part in: messages that nobody will
+// read, and bare SHUTDOWNs. It ends the connection when both directions have
+// shut down (§8.1).
+func (c *Conn) settle() {
+	if c.cause != Open || c.probation {
+		return
+	}
+	for c.rcv.nextIsEmpty() || c.discard && c.rcv.hasNext() {
+		c.mux.cfg.free(c.rcv.take())
+		c.ackWanted = true
+		c.news()
+	}
+	if c.rcv.shutdown && c.snd.acked() {
+		c.end(Finished)
+	}
+}
+
+// stopReceived ends the connection, unless it was only waiting for the last
+// acknowledgement from a peer that has forgotten us already (§8.3).
+func (c *Conn) stopReceived() {
+	switch {
+	case c.cause != Open:
+	case !c.heard:
+		c.end(Refused)
+	case c.rcv.shutdown && c.snd.onlyShutdownLeft():
+		c.snd.drop(c.mux.cfg.free)
+		c.end(Finished)
+	default:
+		c.end(Reset)
+	}
+}

@@ -1,0 +1,124 @@
+package msp
+
+import "time"
+
+// A Listener takes the connections that peers open to one address (§6.2).
+type Listener struct {
+	User any // the driver's
+
+	// Backlog bounds the connections that peers have opened and Accept has not
+	// been called for. When it is full openings are dropped in silence, so
+	// that a retry succeeds.
+	Backlog int
+	// Allow, if set, is asked for each opening; false refuses it with STOP. It
+	// must not call the Mux.
+	Allow func(remote Addr) bool
+
+	mux     *Mux
+	addr    Addr
+	waiting int
+	ghosts  int // connections on probation
+}
+
+// Listen creates a listener for a port of one identity, or of all with
+// [AllSIDs]; the one for the single identity comes first. It fails with
+// [ErrInUse] if there is one for the address.
+func (m *Mux) Listen(addr Addr, backlog int) (*Listener, error) {
+	if m.listeners[addr] != nil {
+		return nil, ErrInUse
+	}
+	l := &Listener{mux: m, addr: addr, Backlog: backlog}
+	m.listeners[addr] = l
+	return l, nil
+}
+
+// Addr returns the address that the listener was made for.
+func (l *Listener) Addr() Addr { return l.addr }
+
+// Close stops listening. Connections that Accept was called for live on; those
+// that wait are stopped.
+func (l *Listener) Close() {
+	m := l.mux
+	if m.listeners[l.addr] != l {
+		return
+	}
+	delete(m.listeners, l.addr)
+	for _, c := range m.conns {
+		if c.listener == l && !c.accepted {
+			c.Stop()
+		}
+	}
+}
+
+func (m *Mux) listener(local Addr) *Listener {
+	if l := m.listeners[local]; l != nil {
+		return l
+	}
+	return m.listeners[Addr{AllSIDs, local.Port}]
+}
+
+// open creates the connection that a peer's first packet asks for. On a 4-tuple
+// that was closed a moment ago it begins on probation (§9).
+func (m *Mux) open(now time.Time, l *Listener, t tuple, p Packet) {
+	ghost := m.closed.known(now, t)
+	switch {
+	case l.Allow != nil && !l.Allow(t.remote):
+		m.stats.Filtered++
+		m.stop(now, t)
+		return
+	case !ghost && l.waiting >= l.Backlog, ghost && l.ghosts >= l.Backlog,
+		m.byPeers >= m.cfg.maxConns(), m.peers.conns(t.remote) >= m.cfg.maxConnsPerSID():
+		m.stats.BacklogDrops++
+		return
+	}
+	c := m.newConn(now, t)
+	c.listener = l
+	c.probation = ghost
+	m.byPeers++
+	if ghost {
+		m.stats.Probations++
+		l.ghosts++
+	} else {
+		m.stats.Accepted++
+		l.waiting++
+		c.news()
+	}
+	c.ackNow = p.Kind == KindAck || ghost
+	c.receive(now, p)
+}
+
+// inputProbation handles packets of a 4-tuple on which both a new connection
+// and the remains of the last one may live. Only a peer that has heard us leaves
+// FIRST away, and as we have sent no message yet it has nothing to acknowledge:
+// that proves that the new connection is alive (§9).
+func (m *Mux) inputProbation(now time.Time, c *Conn, p Packet) {
+	if p.Flags&(FlagAck|FlagStop) == FlagAck {
+		m.reacknowledge(now, tuple{c.local, c.remote}, p)
+		return
+	}
+	if p.Flags&(FlagFirst|FlagStop) == 0 {
+		c.probation = false
+		c.listener.ghosts--
+		c.listener.waiting++
+		m.stats.Accepted++
+		c.news()
+		c.settle()
+	} else if p.Kind != KindFlags {
+		c.ackNow = true // a repeated opening: our answer may be lost
+	}
+	c.receive(now, p)
+}
+
+// Accept takes the connection out of its listener's backlog. It does nothing on
+// one that was dialled or accepted already.
+func (c *Conn) Accept() {
+	if c.listener == nil || c.accepted {
+		return
+	}
+	c.accepted = true
+	if c.probation {
+		c.listener.ghosts--
+	} else {
+		c.listener.waiting--
+	}
+}

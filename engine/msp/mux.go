@@ -1,0 +1,276 @@
+package msp
+
+import (
+	"errors"
+	"time"
+)
+
+// ErrInUse is the error of Dial and Listen for an address that is taken.
+var ErrInUse = errors.New("msp: address in use")
+
+// Emit takes one packet to send. data is valid until the next call of the Mux.
+type Emit func(local, remote Addr, data []byte)
+
+// A Mux holds all connections and listeners of one MDP node and tells packets
+// apart by their 4-tuple (§1). It is not safe for concurrent use.
+type Mux struct {
+	cfg       Config
+	conns     map[tuple]*Conn
+	listeners map[Addr]*Listener
+	peers     peerTable
+	closed    closedTable
+	stops     stopLimiter
+	timers    timerHeap
+	stats     MuxStats
+	byPeers   int // connections that peers opened
+
+	dirty  []*Conn // to be polled
+	events []*Conn // with news for the driver
+	out    Emit    // during Poll
+	owed   []reply // packets that belong to no connection
+	arena  []byte  // of packets without a message, until the next Poll
+}
+
+// reply is a packet in answer to one of an unknown connection.
+type reply struct {
+	tuple
+	packet Packet
+}
+
+// NewMux returns an empty Mux.
+func NewMux(cfg Config) *Mux {
+	return &Mux{
+		cfg:       cfg,
+		conns:     make(map[tuple]*Conn),
+		listeners: make(map[Addr]*Listener),
+		peers:     newPeerTable(),
+		closed:    newClosedTable(),
+		stops:     newStopLimiter(),
+	}
+}
+
+// Dial opens a connection. Its first packet leaves with the next Poll if a
+// message is queued by then, else after announce (§6.1). The local address must
+// name an identity and a port. It fails with [ErrInUse] if the 4-tuple is open
+// or lingers.
+func (m *Mux) Dial(now time.Time, local, remote Addr, announce time.Duration) (*Conn, error) {
+	t := tuple{local, remote}
+	if m.conns[t] != nil || m.closed.lingers(now, t) {
+		return nil, ErrInUse
+	}
+	c := m.newConn(now, t)
+	c.announceAt = now.Add(announce)
+	m.stats.Opened++
+	m.touch(c)
+	return c, nil
+}
+
+func (m *Mux) newConn(now time.Time, t tuple) *Conn {
+	c := &Conn{mux: m, local: t.local, remote: t.remote, timer: -1}
+	c.idle = idleState{lastSent: now, lastHeard: now}
+	c.peer = m.peers.join(c)
+	c.snd = sender{
+		window: newWindow(), rtt: c.peer.rtt, stats: &c.stats,
+		una: m.cfg.initialSeq, recovery: m.cfg.initialSeq,
+	}
+	c.snd.rtt.roundEnd = m.cfg.initialSeq
+	c.rcv.next = m.cfg.initialSeq
+	m.conns[t] = c
+	return c
+}
+
+// Input takes an MSP packet that arrived for a bound port. b is not kept.
+func (m *Mux) Input(now time.Time, local, remote Addr, b []byte) {
+	p, err := ParsePacket(b)
+	if err != nil {
+		m.stats.Malformed++
+		return
+	}
+	t := tuple{local, remote}
+	c := m.conns[t]
+	switch {
+	case c == nil:
+		m.inputUnknown(now, t, p)
+	case c.cause != Open:
+		// It ended in this very turn and is not remembered yet; what matters
+		// will be repeated.
+	case c.probation:
+		m.inputProbation(now, c, p)
+	default:
+		c.receive(now, p)
+	}
+}
+
+// InputUnbound takes an MSP packet that arrived for a port that nobody bound.
+// If answer is set, an opening is refused with STOP; nothing else is ever
+// answered, save the retransmissions of a connection that lingers (§10).
+func (m *Mux) InputUnbound(now time.Time, local, remote Addr, b []byte, answer bool) {
+	p, err := ParsePacket(b)
+	if err != nil {
+		m.stats.Malformed++
+		return
+	}
+	m.stats.Unknown++
+	t := tuple{local, remote}
+	if m.reacknowledge(now, t, p) {
+		return
+	}
+	if answer && p.isFreshFirst() {
+		m.stop(now, t)
+	}
+}
+
+// inputUnknown handles a packet of no open connection: an opening, a
+// retransmission to one that lingers, or a stray that is told to STOP (§10).
+func (m *Mux) inputUnknown(now time.Time, t tuple, p Packet) {
+	if p.Flags&FlagStop != 0 {
+		return // never answer a STOP with a STOP
+	}
+	if l := m.listener(t.local); l != nil && p.isFreshFirst() {
+		m.open(now, l, t, p)
+		return
+	}
+	m.stats.Unknown++
+	if !m.reacknowledge(now, t, p) {
+		m.stop(now, t)
+	}
+}
+
+// stop owes a STOP to the sender of a stray packet, within the limits of §10.
+func (m *Mux) stop(now time.Time, t tuple) {
+	if !m.stops.allow(now, t) {
+		m.stats.StopsSuppressed++
+		return
+	}
+	m.stats.StopsSent++
+	m.owed = append(m.owed, reply{t, Packet{Flags: FlagStop}})
+}
+
+// touch puts c in the list of connections to poll.
+func (m *Mux) touch(c *Conn) {
+	if !c.dirty {
+		c.dirty = true
+		m.dirty = append(m.dirty, c)
+	}
+}
+
+// Advance finds what is due at now; Poll sends it.
+func (m *Mux) Advance(now time.Time) {
+	for c := m.timers.due(now); c != nil; c = m.timers.due(now) {
+		m.touch(c)
+	}
+}
+
+// NextTimeout returns when Advance must be called next; zero if there is
+// nothing to wait for. It is up to date after Poll.
+func (m *Mux) NextTimeout() time.Time { return m.timers.next() }
+
+// Poll hands all packets that are due to emit.
+func (m *Mux) Poll(now time.Time, emit Emit) {
+	m.arena = m.arena[:0]
+	m.out = emit
+	for _, r := range m.owed {
+		emit(r.local, r.remote, m.scratch(r.packet))
+	}
+	m.owed = m.owed[:0]
+	for i := 0; i < len(m.dirty); i++ { // grows while it is walked
+		c := m.dirty[i]
+		c.advance(now)
+		c.output(now)
+		c.dirty = false
+		if c.cause != Open {
+			m.forget(now, c)
+		}
+		m.timers.set(c, c.nextTimeout())
+	}
+	clear(m.dirty)
+	m.dirty = m.dirty[:0]
+	m.out = nil
+}
+
+func (m *Mux) emit(local, remote Addr, data []byte) { m.out(local, remote, data) }
+
+// scratch encodes a packet without a message in memory that lives until the
+// next Poll.
+func (m *Mux) scratch(p Packet) []byte {
+	start := len(m.arena)
+	m.arena = AppendPacket(m.arena, p)
+	return m.arena[start:len(m.arena):len(m.arena)]
+}
+
+// forget removes an ended connection and remembers that it was.
+func (m *Mux) forget(now time.Time, c *Conn) {
+	t := tuple{c.local, c.remote}
+	if m.conns[t] != c {
+		return
+	}
+	delete(m.conns, t)
+	m.peers.leave(c)
+	if c.listener != nil {
+		m.byPeers--
+		c.Accept()
+	}
+	if !c.probation {
+		m.closed.add(now, t, c)
+	}
+}
+
+// NextEvent returns a connection that has news: it was opened by a peer, heard
+// the peer, has a message, has room, was acknowledged, or ended. It returns nil
+// when there are no more.
+func (m *Mux) NextEvent() *Conn {
+	if len(m.events) == 0 {
+		return nil
+	}
+	c := m.events[0]
+	m.events[0] = nil
+	m.events = m.events[1:]
+	if len(m.events) == 0 {
+		m.events = nil
+	}
+	c.newsDue = false
+	return c
+}
+
+// Conns calls f for every connection that is open and not on probation.
+func (m *Mux) Conns(f func(*Conn)) {
+	for _, c := range m.conns {
+		if !c.probation {
+			f(c)
+		}
+	}
+}
+
+// Stats returns the Mux's counters.
+func (m *Mux) Stats() MuxStats {
+	s := m.stats
+	s.Conns, s.ConnsLimit = len(m.conns), m.cfg.maxConns()
+	s.Listeners = len(m.listeners)
+	s.Remembered, s.RememberedLimit = m.closed.len(), rememberLimit
+	return s
+}
+
+// keepAliveGroup lets connections to c's peer whose keep-alive falls due soon
+// send theirs together with c's, so that they share an overlay packet (§7).
+func (m *Mux) keepAliveGroup(now time.Time, c *Conn) {
+	limit := now.Add(keepAliveGroup)
+	for _, d := range c.peer.conns {
+		if d.ackNow || d.probation || d.cause != Open || d.local.SID != c.local.SID {
+			continue
+		}
+		if !d.idle.keepAliveAt().After(limit) {
+			d.keepAlive(now)
+			m.touch(d)
+		}
+	}
+}
+
+// Pending reports whether Poll has something to do.
+func (m *Mux) Pending() bool { return len(m.dirty) > 0 || len(m.owed) > 0 }
+
+// Listeners calls f for every listener.
+func (m *Mux) Listeners(f func(*Listener)) {
+	for _, l := range m.listeners {
+		f(l)
+	}
+}
