@@ -1,0 +1,108 @@
+package mdpconn
+
+import (
+	"fmt"
+	"log/slog"
+)
+
+// AnnounceMode says when a node broadcasts its SIDs to its neighbours, so that
+// they find it without a hint.
+type AnnounceMode int
+
+const (
+	// AnnounceListening announces while somebody holds what Node.Announce
+	// gives: while something listens. Otherwise the node broadcasts nothing of
+	// its own accord, so that programs that only dial are no beacons.
+	AnnounceListening AnnounceMode = iota
+
+	// AnnounceNever announces never. Neighbours that know the node's SID and
+	// ask for it are still answered.
+	AnnounceNever
+
+	// AnnounceAlways announces from NewNode to Close.
+	AnnounceAlways
+)
+
+// Config configures a node. The zero value is one with a fresh identity, on a
+// UDP socket of its own. A Config may be used for several nodes if it names no
+// Links; it is never modified.
+type Config struct {
+	// Identities are the identities of the node; the first is the primary
+	// one. If empty, a fresh identity is made.
+	Identities []*Identity
+
+	// Links are what carries the node's packets. The node owns them: it
+	// closes them, also when NewNode fails. If nil, UDP says which UDP sockets
+	// are opened.
+	Links []Link
+
+	// NoUDP makes a node without UDP sockets: none is opened if Links is nil,
+	// and Node.Listen fails.
+	NoUDP bool
+
+	// UDP are the addresses to bind UDP sockets to if Links is nil. If empty,
+	// one socket is bound to a free port of all IPv4 addresses, "0.0.0.0:0".
+	UDP []string
+
+	// Announce says when the node broadcasts its SIDs. If zero, while
+	// something listens.
+	Announce AnnounceMode
+
+	// Silent drops datagrams for ports that nobody bound, rather than give
+	// them to the handler set with Node.HandleUnbound.
+	Silent bool
+
+	// MaxPeers is how many pairs of an own and another SID are remembered,
+	// besides those of live connections (Node.Hold), which count for
+	// themselves. An eighth of it again is for pairs of which nothing is
+	// proven. If zero, 4096.
+	MaxPeers int
+
+	// Logger gets what happens, at level Debug every packet. If nil, nothing
+	// is logged.
+	Logger *slog.Logger
+}
+
+func (c *Config) maxPeers() int {
+	if c.MaxPeers == 0 {
+		return defaultMaxPeers
+	}
+	return c.MaxPeers
+}
+
+func (c *Config) udp() []string {
+	switch {
+	case c.NoUDP || c.Links != nil:
+		return nil
+	case len(c.UDP) == 0:
+		return []string{"0.0.0.0:0"}
+	}
+	return c.UDP
+}
+
+func (c *Config) logger() *slog.Logger {
+	if c.Logger == nil {
+		return slog.New(slog.DiscardHandler)
+	}
+	return c.Logger
+}
+
+func (c *Config) check() error {
+	if c.MaxPeers < 0 {
+		return fmt.Errorf("mdpconn: Config.MaxPeers is %d, expected 0 or more", c.MaxPeers)
+	}
+	if c.Announce < AnnounceListening || c.Announce > AnnounceAlways {
+		return fmt.Errorf("mdpconn: Config.Announce is %d, expected %d … %d", c.Announce, AnnounceListening, AnnounceAlways)
+	}
+	for i, id := range c.Identities {
+		if id == nil {
+			return fmt.Errorf("mdpconn: Config.Identities[%d] is nil", i)
+		}
+	}
+	for i, l := range c.Links {
+		if l == nil {
+			return fmt.Errorf("mdpconn: Config.Links[%d] is nil", i)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,77 @@
+package mdpconn
+
+import "fmt"
+
+// MaxData is the longest Datagram.Data, in bytes. It is what passes every
+// stock node, relays and local clients included (docs/overlay.md §10).
+const MaxData = 1060
+
+// A Datagram is one MDP datagram, on its way out or heard.
+type Datagram struct {
+	// Local is this node's side and Remote the other's, in both directions.
+	Local, Remote Addr
+
+	// Data is the application's data, 1 … MaxData bytes. A datagram without
+	// data is never sent: one would end a stock node (docs/overlay.md §11).
+	Data []byte
+
+	// Queue is the class of traffic. When sending, 0 means the socket's. In a
+	// datagram received it is what was heard, which from a direct neighbour is
+	// nothing, and then 0.
+	Queue Queue
+
+	// TTL is how many hops the datagram may make, 1 … 31. When sending, 0 means
+	// the socket's. In a datagram received it is what is left of it; 0 if it
+	// made only one hop.
+	TTL uint8
+
+	// buf holds Data of a received datagram; nil if Data is somebody else's.
+	buf *buffer
+}
+
+// Release gives the buffer of a received datagram back to the node; Data must
+// not be used from then on, and is set to nil. The owner of a received datagram
+// calls it once, on one of its copies. For any other datagram it does nothing.
+func (d *Datagram) Release() {
+	if d.buf == nil {
+		return
+	}
+	b := d.buf
+	d.buf, d.Data = nil, nil
+	b.release()
+}
+
+// A Queue is the class of traffic of a datagram: nodes on the way send the
+// lower queues first (docs/overlay.md §10).
+type Queue uint8
+
+// The queues. Their numbers are those of the specification.
+const (
+	QueueDefault       Queue = 0 // sending: the socket's, which is QueueOrdinary unless set otherwise
+	QueueVoice         Queue = 0 // heard: isochronous voice, or not told; cannot be asked for when sending
+	QueueManagement    Queue = 1 // the mesh's own: link state, key map
+	QueueVideo         Queue = 2 // isochronous video: dropped by stock when older than 200 ms
+	QueueOrdinary      Queue = 3 // everything else
+	QueueOpportunistic Queue = 4 // when nothing else is to be sent
+)
+
+// Check tells whether q is one of the queues. Stock nodes end at any other
+// (docs/overlay.md §11), so none is ever sent.
+func (q Queue) Check() error {
+	if q > QueueOpportunistic {
+		return fmt.Errorf("mdpconn: queue %d, expected %d … %d", uint8(q), QueueDefault, QueueOpportunistic)
+	}
+	return nil
+}
+
+// A Handler takes the datagrams of a socket as they arrive.
+type Handler interface {
+	// HandleDatagrams is called on a receiving goroutine of the node: until it
+	// returns, that goroutine receives nothing else. So it must not block. It
+	// may be called concurrently, once for each link of the node.
+	//
+	// The slice is the node's again when HandleDatagrams returns. The buffers
+	// behind Data are then the handler's: it calls Release on each datagram, or
+	// on a copy it keeps, when it is done with Data, now or later.
+	HandleDatagrams(batch []Datagram)
+}

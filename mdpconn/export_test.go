@@ -1,0 +1,13 @@
+package mdpconn
+
+import "time"
+
+// NextWake tells when the maintenance goroutine wakes of itself; zero if never.
+func (n *Node) NextWake() time.Time {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.nextWake
+}
+
+// ChallengePort is where answers to the node's challenges arrive.
+func (n *Node) ChallengePort() Port { return n.challengePort }

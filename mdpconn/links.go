@@ -1,0 +1,181 @@
+package mdpconn
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/netip"
+	"sync/atomic"
+	"time"
+
+	"mesh.example/msp/mdpconn/overlay"
+)
+
+// A nodeLink is a link of a node.
+type nodeLink struct {
+	// Constant.
+	link Link
+	id   uint64   // counted from 1
+	udp  *udpLink // link, if that is what it is
+
+	failing atomic.Bool // it was logged that it refuses packets
+}
+
+// reaches reports whether packets to an address may go out here.
+func (l *nodeLink) reaches(a netip.AddrPort) bool {
+	return l.udp == nil || l.udp.reaches(a.Addr())
+}
+
+// addLink starts to receive from a link, which is the node's from then on.
+func (n *Node) addLink(link Link, udp *udpLink) (*nodeLink, error) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.isClosedLocked() {
+		link.Close()
+		return nil, net.ErrClosed
+	}
+	l := &nodeLink{link: link, udp: udp, id: uint64(len(n.links)) + 1}
+	n.links = append(n.links[:len(n.links):len(n.links)], l) // others may be reading the old slice
+	for _, p := range n.peers.all {
+		if p.wanted(time.Now()) {
+			n.addHintsLocked(p, time.Now())
+		}
+	}
+	n.running.Add(1)
+	go n.receive(newReceiver(n, link, l))
+	if n.beacon.holders > 0 {
+		n.wakeLocked(time.Now()) // for broadcasts to be received
+	}
+	return l, nil
+}
+
+// Listen opens one more UDP socket, bound to an address like "127.0.0.1:0" or
+// "[::1]:4110"; without a host it is all IPv4 addresses. It gives the address
+// bound. If the node has a socket on that address and port already, or for port
+// 0 any on that address, it gives that one's.
+func (n *Node) Listen(bind string) (netip.AddrPort, error) {
+	if n.config.NoUDP {
+		return netip.AddrPort{}, fmt.Errorf("mdpconn: no UDP socket on %s: the node was made without UDP", clip(bind))
+	}
+	addr, err := resolveBind(bind)
+	if err != nil {
+		return netip.AddrPort{}, err
+	}
+	n.mu.Lock()
+	links := n.links
+	n.mu.Unlock()
+	for _, l := range links {
+		if l.udp == nil {
+			continue
+		}
+		if a := l.udp.LocalAddr(); a == addr || addr.Port() == 0 && a.Addr() == addr.Addr() {
+			return a, nil
+		}
+	}
+	u, err := listenUDP(addr)
+	if err != nil {
+		return netip.AddrPort{}, fmt.Errorf("mdpconn: no UDP socket on %s: %w", clip(bind), err)
+	}
+	if _, err := n.addLink(u, u); err != nil {
+		return netip.AddrPort{}, err
+	}
+	return u.LocalAddr(), nil
+}
+
+// LinkAddrs gives the addresses of the node's links, in the order in which they
+// were added. The slice is the caller's.
+func (n *Node) LinkAddrs() []netip.AddrPort {
+	n.mu.Lock()
+	links := n.links
+	n.mu.Unlock()
+	addrs := make([]netip.AddrPort, len(links))
+	for i, l := range links {
+		addrs[i] = l.link.LocalAddr()
+	}
+	return addrs
+}
+
+// linkTo gives the link that is to answer an address from which a broadcast was
+// heard: a UDP socket bound to an address of its own before one for all; nil if
+// none reaches it.
+func (n *Node) linkTo(a netip.AddrPort) (best *nodeLink) {
+	n.mu.Lock()
+	links := n.links
+	n.mu.Unlock()
+	for _, l := range links {
+		if l.udp != nil && l.reaches(a) && (best == nil || best.udp.wildcard && !l.udp.wildcard) {
+			best = l
+		}
+	}
+	return best
+}
+
+// listenBroadcasts opens the socket that receives broadcasts, in addition to the
+// node's own. Without it the node works, but does not hear announcements.
+func (n *Node) listenBroadcasts() {
+	n.mu.Lock()
+	links := n.links
+	n.mu.Unlock()
+	for _, l := range links {
+		if l.udp != nil && l.udp.hearsBroadcasts() {
+			return
+		}
+	}
+	u, err := listenUDPBroadcasts()
+	if err != nil {
+		if n.count.discovery.broadcastErrors.Add(1) > 1 {
+			return
+		}
+		n.log.Warn("mdp announcements of neighbours are not received", "port", overlayUDPPort, "err", err)
+		return
+	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.isClosedLocked() {
+		u.Close()
+		return
+	}
+	n.heard = append(n.heard, u)
+	n.running.Add(1)
+	go n.receive(newReceiver(n, u, nil))
+}
+
+// receive is the receiving goroutine of a link.
+func (n *Node) receive(r *receiver) {
+	defer n.running.Done()
+	defer r.free()
+	for failures := 0; ; {
+		k, err := r.read()
+		if err == nil {
+			failures = 0
+			r.handle(k)
+			continue
+		}
+		if errors.Is(err, net.ErrClosed) {
+			return
+		}
+		if failures++; failures == 1 {
+			n.log.Warn("mdp link cannot receive", "link", r.source.LocalAddr(), "err", err)
+		}
+		pause := time.NewTimer(min(time.Duration(failures)*10*time.Millisecond, time.Second))
+		select {
+		case <-pause.C:
+		case <-n.done:
+		}
+		pause.Stop()
+	}
+}
+
+// debugging reports whether packets are logged.
+func (n *Node) debugging() bool {
+	return n.log.Enabled(context.Background(), slog.LevelDebug)
+}
+
+// logPacket logs a packet, decoded.
+func (n *Node) logPacket(what string, l *nodeLink, p *Packet) {
+	var packet overlay.Packet
+	packet.Parse(p.Data, overlay.Context{Resolver: resolver{n}})
+	n.log.Debug(what, "link", l.link.LocalAddr(), "addr", p.Addr, "bytes", len(p.Data), "packet", packet.String())
+}

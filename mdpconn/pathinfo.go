@@ -1,0 +1,65 @@
+package mdpconn
+
+import (
+	"net/netip"
+	"time"
+)
+
+// Path is what a node knows about how to reach a SID.
+type Path struct {
+	Endpoint   netip.AddrPort   `json:"endpoint"`   // the proven address; zero if there is none
+	Candidates []netip.AddrPort `json:"candidates"` // others that are tried if need be
+	Asked      int              `json:"asked"`      // questions to all neighbours in the search that goes on
+	Waiting    int              `json:"waiting"`    // datagrams that wait for an address
+	Sent       uint64           `json:"sent"`       // datagrams given to Send
+	Received   uint64           `json:"received"`   // datagrams received, those of the node's own services included
+	LastHeard  time.Time        `json:"lastHeard"`  // when the last authenticated packet arrived; zero: never
+	RTT        time.Duration    `json:"rtt"`        // round trip of the last challenge; zero: not measured
+}
+
+func (p *path) snapshot() Path {
+	s := Path{
+		Asked: p.asks, Waiting: len(p.waiting),
+		Sent: p.sent, Received: p.received, LastHeard: p.lastHeard, RTT: p.rtt,
+	}
+	if p.known {
+		s.Endpoint = p.current.addr
+	}
+	for i := range p.candidates {
+		s.Candidates = append(s.Candidates, p.candidates[i].addr)
+	}
+	return s
+}
+
+// Path tells how the node reaches remote in the name of its identity local,
+// which may be Primary. It is zero for a SID of which the node knows nothing,
+// and for its own.
+func (n *Node) Path(local, remote SID) Path {
+	own := n.own.Load().find(local)
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if own == nil || n.peers.all[pair{own.sid, remote}] == nil {
+		return Path{}
+	}
+	return n.peers.all[pair{own.sid, remote}].path.snapshot()
+}
+
+// PeerInfo is a row of the node's table of peers.
+type PeerInfo struct {
+	Local  SID  `json:"local"`  // an identity of the node
+	Remote SID  `json:"remote"` // the other's
+	Proven bool `json:"proven"` // something authenticated was received
+	Held   bool `json:"held"`   // there are live connections
+	Path
+}
+
+// Peers lists the pairs of SIDs that the node knows, in no particular order.
+func (n *Node) Peers() []PeerInfo {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	infos := make([]PeerInfo, 0, len(n.peers.all))
+	for _, p := range n.peers.all {
+		infos = append(infos, PeerInfo{p.local, p.remote, p.proven, p.holds > 0, p.path.snapshot()})
+	}
+	return infos
+}

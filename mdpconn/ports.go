@@ -1,0 +1,153 @@
+package mdpconn
+
+import (
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net"
+	"os"
+	"reflect"
+	"syscall"
+)
+
+// Ports of the services that the node itself offers, or will
+// (docs/overlay.md §1.3, §9). Specification.
+const (
+	portKeyMap    Port = 1
+	portLinkState Port = 2
+	portEcho      Port = 7
+)
+
+// Ports given out when any will do. Implementation: above all that stock gives
+// out by itself.
+const firstRandomPort Port = 1 << 16
+
+// A sink is a handler and whether it can be compared with others.
+type sink struct {
+	handler    Handler
+	comparable bool
+}
+
+func newSink(h Handler) sink {
+	return sink{handler: h, comparable: h != nil && reflect.TypeOf(h).Comparable()}
+}
+
+// same reports whether the two are known to be one handler.
+func (s sink) same(o sink) bool {
+	return s.comparable && o.comparable && s.handler == o.handler
+}
+
+// A portTable is the bound ports of a node. Guarded by Node.mu.
+type portTable struct {
+	bound map[Addr]*Socket
+	every map[Port]int // sockets of any SID at a port
+}
+
+func (t *portTable) init() {
+	t.bound = make(map[Addr]*Socket)
+	t.every = make(map[Port]int)
+}
+
+func (t *portTable) len() int { return len(t.bound) }
+
+// find gives the socket for datagrams to an address of this node: that of the
+// address itself if there is one, else that of all SIDs, else nil.
+func (t *portTable) find(a Addr) *Socket {
+	if t.every[a.Port] == 0 {
+		return nil
+	}
+	if s := t.bound[a]; s != nil {
+		return s
+	}
+	return t.bound[Addr{All, a.Port}]
+}
+
+func (t *portTable) insert(s *Socket) {
+	t.bound[s.local] = s
+	t.every[s.local.Port]++
+}
+
+func (t *portTable) remove(s *Socket) {
+	if t.bound[s.local] != s {
+		return
+	}
+	delete(t.bound, s.local)
+	if t.every[s.local.Port]--; t.every[s.local.Port] == 0 {
+		delete(t.every, s.local.Port)
+	}
+}
+
+// randomPort gives a port that nobody bound, for no SID.
+func (t *portTable) randomPort() Port {
+	for {
+		p := firstRandomPort + Port(rand.Uint32N(uint32(MaxPort-firstRandomPort)+1))
+		if t.every[p] == 0 {
+			return p
+		}
+	}
+}
+
+// Bind binds a port of an identity of the node. Datagrams to it go to h until
+// the socket is closed.
+//
+// The SID of local may be Primary, the node's primary identity, or All, all its
+// identities, those added later too. A port may be bound for one SID and for
+// All: datagrams then go to the socket of their SID. Port 0 is any free one of
+// 2^16 … 2^31-1.
+//
+// An error is a *net.OpError. It unwraps to syscall.EADDRINUSE if the address
+// is bound already or the port is one of the node's own services (1 key map, 2
+// link state, 7 echo), to syscall.EADDRNOTAVAIL if the node has no such
+// identity, and to net.ErrClosed after Close.
+func (n *Node) Bind(local Addr, h Handler) (*Socket, error) {
+	s, err := n.bind(local, h)
+	if err != nil {
+		return nil, &net.OpError{Op: "bind", Net: local.Network(), Addr: local, Err: err}
+	}
+	return s, nil
+}
+
+func (n *Node) bind(local Addr, h Handler) (*Socket, error) {
+	switch {
+	case h == nil:
+		return nil, errors.New("no handler")
+	case local.Port > MaxPort:
+		return nil, fmt.Errorf("port %d, expected 0 … %d", local.Port, MaxPort)
+	}
+	if local.SID != All {
+		own := n.own.Load().find(local.SID)
+		if own == nil {
+			return nil, os.NewSyscallError("bind", syscall.EADDRNOTAVAIL)
+		}
+		local.SID = own.sid
+	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.isClosedLocked() {
+		return nil, net.ErrClosed
+	}
+	if local.Port == 0 {
+		for local.Port == 0 || local.Port == n.challengePort {
+			local.Port = n.ports.randomPort()
+		}
+	} else if n.ports.bound[local] != nil || n.isServiceLocked(local.Port) {
+		return nil, os.NewSyscallError("bind", syscall.EADDRINUSE)
+	}
+	s := &Socket{node: n, local: local, sink: newSink(h)}
+	s.queue, s.ttl = QueueOrdinary, maxTTL
+	n.ports.insert(s)
+	return s, nil
+}
+
+// isServiceLocked reports whether the node keeps a port for itself.
+func (n *Node) isServiceLocked(p Port) bool {
+	return p == portKeyMap || p == portLinkState || p == portEcho || p == n.challengePort
+}
+
+// HandleUnbound sets the handler of datagrams for ports that nobody bound, of
+// any of the node's identities; nil drops them, as does Config.Silent.
+func (n *Node) HandleUnbound(h Handler) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.unbound = newSink(h)
+}

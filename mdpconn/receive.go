@@ -1,0 +1,304 @@
+package mdpconn
+
+import (
+	"net/netip"
+	"time"
+
+	"mesh.example/msp/mdpconn/overlay"
+)
+
+// readPackets is how many packets are read from a link at once. Implementation.
+const readPackets = 16
+
+// A receiver reads the packets of a link and takes them apart. It belongs to
+// one goroutine.
+type receiver struct {
+	// Constant.
+	node   *Node
+	source Link      // where packets are read from
+	link   *nodeLink // source as a link of the node; nil if it only receives
+
+	packets []Packet
+	buffers [readPackets]*buffer
+	out     dispatcher
+
+	// Of the packet at hand.
+	now     time.Time
+	set     *identitySet
+	from    endpoint
+	sender  SID
+	class   candidateClass // of the sender's address, if nothing in the packet is authentic
+	packet  overlay.Packet
+	payload overlay.Payload
+	tag     [16]byte
+	nonce   boxNonce
+}
+
+func newReceiver(n *Node, source Link, l *nodeLink) *receiver {
+	r := &receiver{node: n, source: source, link: l, packets: make([]Packet, readPackets)}
+	for i := range r.buffers {
+		r.buffers[i] = getBuffer()
+	}
+	return r
+}
+
+func (r *receiver) free() {
+	for _, b := range r.buffers {
+		b.release()
+	}
+}
+
+// read waits for packets and gives how many there are.
+func (r *receiver) read() (int, error) {
+	for i := range r.packets {
+		r.packets[i] = Packet{Data: r.buffers[i].data[:]}
+	}
+	return r.source.ReadPackets(r.packets)
+}
+
+// handle takes k packets apart and hands what is in them to handlers.
+func (r *receiver) handle(k int) {
+	r.now = time.Now()
+	for i := range r.packets[:k] {
+		r.handlePacket(r.packets[i].Addr, r.packets[i].Data)
+	}
+	r.out.deliver()
+}
+
+// handlePacket takes one packet apart (docs/overlay.md §3).
+func (r *receiver) handlePacket(addr netip.AddrPort, data []byte) {
+	n := r.node
+	n.count.received.packets.Add(1)
+	n.count.received.bytes.Add(uint64(len(data)))
+	r.from = endpoint{r.link, unmap(addr)}
+	if r.link == nil {
+		if r.from.link = n.linkTo(r.from.addr); r.from.link == nil {
+			n.count.dropped.noLink.Add(1)
+			return
+		}
+	}
+	if n.debugging() {
+		n.logPacket("mdp received", r.from.link, &Packet{r.from.addr, data})
+	}
+	if err := r.packet.Parse(data, overlay.Context{Resolver: resolver{n}}); err != nil {
+		n.count.dropped.malformed.Add(1)
+		return
+	}
+	r.set = n.own.Load()
+	r.sender = SID(r.packet.Sender.SID)
+	if !r.packet.Sender.Resolved() {
+		r.unresolvedSender()
+		return
+	}
+	if r.set.bySID[r.sender] != nil {
+		n.count.dropped.ownPacket.Add(1)
+		return
+	}
+	r.class = announced
+	payloads, authentic := 0, false
+	for r.packet.Next(&r.payload) {
+		payloads++
+		n.count.received.payloads.Add(1)
+		if r.handlePayload() {
+			authentic = true
+		}
+	}
+	if r.packet.Err() != nil {
+		n.count.dropped.malformed.Add(1)
+	} else if payloads == 0 {
+		n.count.received.ticks.Add(1)
+	}
+	if !authentic {
+		n.noticed(r.sender, r.from, r.class, r.now)
+	}
+}
+
+// unresolvedSender handles a packet whose sender is not known: none of its
+// payloads is used (docs/overlay.md §3).
+func (r *receiver) unresolvedSender() {
+	n := r.node
+	if r.packet.Sender.State == overlay.Refused {
+		n.count.dropped.badSID.Add(1)
+		return
+	}
+	n.count.dropped.unknownSender.Add(1)
+	if q, ok := r.packet.Sender.Question(); ok {
+		n.askSender(q, r.from, r.now)
+	}
+}
+
+// handlePayload handles the payload at hand, and reports whether it was
+// authenticated.
+func (r *receiver) handlePayload() (authentic bool) {
+	n, p := r.node, &r.payload
+	if p.Check() != nil {
+		r.countUnusable()
+		return false
+	}
+	source := SID(p.Source.SID)
+	if r.set.bySID[source] != nil {
+		n.count.dropped.ownPacket.Add(1)
+		return false
+	}
+	var own *ownIdentity
+	if p.Flags&overlay.ToBroadcast == 0 {
+		if own = r.set.bySID[SID(p.Destination.SID)]; own == nil {
+			n.count.dropped.notOurs.Add(1)
+			return false
+		}
+	}
+	mode, _ := p.Flags.Mode() // Check looked for an error
+	switch {
+	case p.Type == overlay.TypeExplain && mode == overlay.ModePlain && source == r.sender:
+		if own != nil {
+			r.class = answered
+		}
+		n.explain(r.sender, r.from, p.Body, r.now)
+	case p.Type == overlay.TypeExplain:
+		n.count.dropped.ignored.Add(1)
+	case p.Type != overlay.TypeData:
+		n.count.dropped.unknownType.Add(1)
+	case mode == overlay.ModeCiphered:
+		return r.open(own, source)
+	default:
+		r.countPlain()
+	}
+	return false
+}
+
+// countUnusable counts a payload with an address that does not resolve, or with
+// impossible flags.
+func (r *receiver) countUnusable() {
+	unresolved, refused := false, false
+	for a := range r.payload.Addresses() {
+		unresolved = unresolved || !a.Resolved()
+		refused = refused || a.State == overlay.Refused
+	}
+	switch d := &r.node.count.dropped; {
+	case refused:
+		d.badSID.Add(1)
+	case unresolved:
+		d.unknownSID.Add(1)
+	default:
+		d.malformed.Add(1)
+	}
+}
+
+// countPlain counts a data payload that is not enciphered. Nothing of the kind
+// is used here yet: link state and service discovery, say.
+func (r *receiver) countPlain() {
+	ports, _, err := overlay.ParsePorts(r.payload.Body)
+	switch d := &r.node.count.dropped; {
+	case err != nil:
+		d.malformed.Add(1)
+	case Port(ports.Destination) == portLinkState:
+		d.ignored.Add(1)
+	default:
+		d.plain.Add(1)
+	}
+}
+
+// open opens the enciphered payload at hand, which is for own, and hands it on.
+// It reports whether it is authentic.
+func (r *receiver) open(own *ownIdentity, source SID) bool {
+	n := r.node
+	body := r.payload.Body
+	nonce, err := overlay.Nonce(body)
+	if err != nil {
+		n.count.dropped.crypto.Add(1)
+		return false
+	}
+	if len(body) > bufferSize {
+		n.count.dropped.tooLong.Add(1)
+		return false
+	}
+	p := n.strangerAndLock(own, source, r.now)
+	n.mu.Unlock()
+	if p == nil {
+		return false
+	}
+	r.nonce = nonce
+	if p.mine.made(&r.nonce, &r.tag) {
+		n.count.dropped.reflected.Add(1)
+		return false
+	}
+	buf := getBuffer()
+	plain, err := overlay.OpenBody(buf.data[:0], p.key, body)
+	if err != nil {
+		buf.release()
+		n.count.dropped.crypto.Add(1)
+		return false
+	}
+	made := int64(0)
+	if p.theirs.made(&r.nonce, &r.tag) {
+		made = r.nonce.time()
+	}
+	r.authenticated(p, plain, buf, made)
+	return true
+}
+
+// authenticated handles the plaintext of a payload from a peer, in buf, which
+// it hands on or releases. made is the time in the nonce, 0 if that means
+// nothing.
+func (r *receiver) authenticated(p *peer, plain []byte, buf *buffer, made int64) {
+	n := r.node
+	ports, data, err := overlay.ParsePorts(plain)
+	if err != nil || ports.Check() != nil {
+		buf.release()
+		n.count.dropped.malformed.Add(1)
+		return
+	}
+	direct := r.payload.Flags&overlay.OneHop != 0 && p.remote == r.sender
+	to, from := Port(ports.Destination), Port(ports.Source)
+	if to == n.challengePort {
+		if from == portEcho && direct {
+			n.challengeAnswered(p, r.from, data, made)
+		}
+		buf.release()
+		return
+	}
+	d := Datagram{
+		Local: Addr{p.local, to}, Remote: Addr{p.remote, from},
+		Data: data, Queue: Queue(r.payload.Queue), TTL: r.payload.Remaining(), buf: buf,
+	}
+	s, service := n.heardAuthentic(p, r.from, direct, made, to, r.now)
+	switch {
+	case service:
+		r.serve(p, &d, direct)
+		d.Release()
+	case len(data) == 0:
+		n.count.dropped.empty.Add(1)
+		d.Release()
+	default:
+		n.dispatch(&r.out, s, &d)
+	}
+}
+
+// heardAuthentic notes an authenticated payload of a peer, and finds out who gets it:
+// the node itself, or a socket, nil if there is none.
+func (n *Node) heardAuthentic(p *peer, from endpoint, direct bool, made int64, to Port, now time.Time) (s *Socket, service bool) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.authenticLocked(p, now)
+	path := &p.path
+	fresh := made == 0 || made > path.newest
+	if fresh {
+		path.lastHeard = now
+		path.newest = max(path.newest, made)
+	}
+	if direct && sendable(from.addr) {
+		path.heardFrom(now, from, fresh)
+		n.activateLocked(p)
+	}
+	return n.ports.find(Addr{p.local, to}), n.isServiceLocked(to)
+}
+
+// authenticLocked notes that a peer is what it says. Caller holds mu.
+func (n *Node) authenticLocked(p *peer, now time.Time) {
+	n.neighbourLocked(now)
+	p.path.received++
+	if !p.proven {
+		p.proven = true
+		n.touchLocked(p)
+	}
+}

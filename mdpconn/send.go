@@ -1,0 +1,210 @@
+package mdpconn
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"time"
+)
+
+// Datagrams that wait for an address of their peer. Implementation.
+const (
+	waitingPerPeer = 16
+	waitingLimit   = 1024 // of all peers
+	waitingAge     = time.Second
+)
+
+// A waitingDatagram is a datagram for a peer without an address.
+type waitingDatagram struct {
+	Datagram           // with a buffer of its own
+	until    time.Time // when it is dropped
+}
+
+// Send sends datagrams. It keeps neither the slice nor the data. Consecutive
+// ones between the same two SIDs share packets where they fit.
+//
+// The local SID is an identity of the node, or Primary; the local port need not
+// be bound. A datagram to an identity of this node is handed to its handler
+// before Send returns, without being enciphered.
+//
+// An error is one of the arguments, and names what is wrong: no data, or more
+// than MaxData bytes; ports outside 1 … MaxPort; a remote SID that does not pass
+// SID.Check, a local one that is not the node's; a queue or a TTL out of range.
+// n is then the index of the datagram at fault: those before it were sent, it
+// and those behind it were not. After Close the error is net.ErrClosed. That a
+// datagram does not arrive is no error. Send may block for a short time, as a
+// UDP socket does.
+func (n *Node) Send(batch []Datagram) (int, error) {
+	set := n.own.Load()
+	for i := 0; i < len(batch); {
+		d := &batch[i]
+		own, err := n.checkDatagram(set, d)
+		if err != nil {
+			return i, err
+		}
+		end := i + 1
+		for end < len(batch) && batch[end].Local.SID == d.Local.SID && batch[end].Remote.SID == d.Remote.SID &&
+			checkContent(&batch[end]) == nil {
+			end++
+		}
+		if to := set.bySID[d.Remote.SID]; to != nil {
+			err = n.sendLocal(own, to, batch[i:end])
+		} else {
+			err = n.sendRemote(own, d.Remote.SID, batch[i:end])
+		}
+		if err != nil {
+			return i, err
+		}
+		i = end
+	}
+	return len(batch), nil
+}
+
+// checkDatagram refuses a datagram that cannot be sent, and gives the identity
+// that sends it.
+func (n *Node) checkDatagram(set *identitySet, d *Datagram) (*ownIdentity, error) {
+	if err := checkContent(d); err != nil {
+		return nil, err
+	}
+	if err := d.Remote.SID.Check(); err != nil {
+		return nil, err
+	}
+	own := set.find(d.Local.SID)
+	if own == nil {
+		return nil, fmt.Errorf("mdpconn: SID %v is no identity of this node", d.Local.SID)
+	}
+	return own, nil
+}
+
+var errNoData = errors.New("mdpconn: datagram without data, expected 1 byte or more")
+
+// checkContent refuses what is wrong with a datagram other than its SIDs.
+func checkContent(d *Datagram) error {
+	switch {
+	case len(d.Data) == 0:
+		return errNoData
+	case len(d.Data) > MaxData:
+		return fmt.Errorf("mdpconn: datagram of %d bytes, expected at most %d", len(d.Data), MaxData)
+	case d.Remote.Port == 0 || d.Remote.Port > MaxPort:
+		return fmt.Errorf("mdpconn: remote port %d, expected 1 … %d", d.Remote.Port, MaxPort)
+	case d.Local.Port == 0 || d.Local.Port > MaxPort:
+		return fmt.Errorf("mdpconn: local port %d, expected 1 … %d", d.Local.Port, MaxPort)
+	case d.TTL > maxTTL:
+		return fmt.Errorf("mdpconn: TTL %d, expected 1 … %d, or 0 for the socket's", d.TTL, maxTTL)
+	}
+	return d.Queue.Check()
+}
+
+// sendRemote sends datagrams of own to another node's SID. They were checked.
+func (n *Node) sendRemote(own *ownIdentity, remote SID, batch []Datagram) error {
+	now := time.Now()
+	p, err := n.peerForAndLock(own, remote)
+	if err == nil && n.isClosedLocked() {
+		err = net.ErrClosed
+	}
+	if err != nil {
+		n.mu.Unlock()
+		return err
+	}
+	p.path.sent += uint64(len(batch))
+	o := n.outbox(own, p)
+	defer o.free()
+	left := n.routeLocked(p, now, len(batch), o)
+	if len(o.targets) == 0 && left == 0 {
+		for i := range batch {
+			n.waitLocked(p, &batch[i], now)
+		}
+		p.path.beginSearch(now, 0)
+	}
+	n.activateLocked(p)
+	n.mu.Unlock()
+
+	n.count.dropped.budget.Add(uint64(left))
+	if len(o.targets) == 0 {
+		return nil
+	}
+	for i := range batch {
+		o.add(batch[i].Local.Port, batch[i].Remote.Port, batch[i].Data, now)
+	}
+	o.flush(now)
+	n.count.sent.datagrams.Add(uint64(len(batch)))
+	return nil
+}
+
+// routeLocked puts where k datagrams go into o.targets, and gives how many
+// copies are left out. Caller holds mu.
+func (n *Node) routeLocked(p *peer, now time.Time, k int, o *outbox) (left int) {
+	o.targets, left = p.path.route(now, k, o.targets)
+	for i := range o.targets {
+		if t := &o.targets[i]; t.challenge != 0 {
+			t.challenge = n.stampLocked(now)
+		}
+	}
+	if p.path.searching() {
+		p.path.beginSearch(now, 0)
+	}
+	return left
+}
+
+// waitLocked keeps a copy of a datagram until its peer has an address, for a
+// second. Of too many the oldest goes. Caller holds mu.
+func (n *Node) waitLocked(p *peer, d *Datagram, now time.Time) {
+	if len(p.path.waiting) == waitingPerPeer {
+		n.dropOldestLocked(p)
+	}
+	if n.waiting == waitingLimit {
+		n.count.dropped.noRoute.Add(1)
+		return
+	}
+	w := waitingDatagram{Datagram: *d, until: now.Add(waitingAge)}
+	w.buf = getBuffer()
+	w.Data = w.buf.data[:copy(w.buf.data[:], d.Data)]
+	p.path.waiting = append(p.path.waiting, w)
+	n.waiting++
+}
+
+// dropOldestLocked drops the datagram of a peer that waits longest. Caller
+// holds mu.
+func (n *Node) dropOldestLocked(p *peer) {
+	w := p.path.waiting
+	w[0].Release()
+	copy(w, w[1:])
+	w[len(w)-1] = waitingDatagram{}
+	p.path.waiting = w[:len(w)-1]
+	n.waiting--
+	n.count.dropped.noRoute.Add(1)
+}
+
+// dropWaitingLocked drops all of them. Caller holds mu.
+func (n *Node) dropWaitingLocked(p *peer) {
+	for len(p.path.waiting) > 0 {
+		n.dropOldestLocked(p)
+	}
+	p.path.waiting = nil
+}
+
+// write gives packets to a link. Those it refuses are counted and dropped.
+func (n *Node) write(l *nodeLink, ps []Packet) {
+	if n.debugging() {
+		for i := range ps {
+			n.logPacket("mdp sent", l, &ps[i])
+		}
+	}
+	for len(ps) > 0 {
+		k, err := l.link.WritePackets(ps)
+		bytes := 0
+		for i := range ps[:k] {
+			bytes += len(ps[i].Data)
+		}
+		n.count.sent.packets.Add(uint64(k))
+		n.count.sent.bytes.Add(uint64(bytes))
+		if err == nil || errors.Is(err, net.ErrClosed) || k >= len(ps) {
+			return
+		}
+		n.count.sent.errors.Add(1)
+		if !l.failing.Swap(true) {
+			n.log.Warn("mdp link refuses packets", "link", l.link.LocalAddr(), "to", ps[k].Addr, "err", err)
+		}
+		ps = ps[k+1:]
+	}
+}

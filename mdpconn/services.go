@@ -1,0 +1,74 @@
+package mdpconn
+
+import (
+	"time"
+
+	"mesh.example/msp/mdpconn/overlay"
+)
+
+// serve handles an authenticated datagram for one of the node's own services
+// (docs/overlay.md §7, §9). Answers go straight to where the request came from,
+// enciphered; a request that was relayed has no such place.
+func (r *receiver) serve(p *peer, d *Datagram, direct bool) {
+	n := r.node
+	switch {
+	case !direct || !sendable(r.from.addr):
+		n.count.dropped.ignored.Add(1)
+	case d.Local.Port == portEcho:
+		r.echo(p, d)
+	case d.Local.Port == portKeyMap:
+		r.answerKeyMap(p, d)
+	default:
+		n.count.dropped.ignored.Add(1)
+	}
+}
+
+// echo sends the data back. Requests from port 7 would go to and fro for ever.
+// Stock answers requests without data too; but an answer without data could end
+// a stock node (docs/overlay.md §11), so there is none.
+func (r *receiver) echo(p *peer, d *Datagram) {
+	n := r.node
+	n.count.received.echoes.Add(1)
+	switch {
+	case d.Remote.Port == portEcho:
+		n.count.dropped.ignored.Add(1)
+	case len(d.Data) == 0:
+		n.count.dropped.empty.Add(1)
+	case len(d.Data) > MaxData:
+		n.count.dropped.tooLong.Add(1)
+	default:
+		n.count.sent.echoes.Add(1)
+		n.answer(p, d, d.Data, r.from, r.now)
+	}
+}
+
+// answerKeyMap tells the signing key to who asks for it (docs/overlay.md §7).
+// Answers of others are not asked for here, and ignored.
+func (r *receiver) answerKeyMap(p *peer, d *Datagram) {
+	n := r.node
+	m, err := overlay.ParseKeyMap(d.Data)
+	if err != nil || m.Response {
+		n.count.dropped.ignored.Add(1)
+		return
+	}
+	n.count.received.keyMaps.Add(1)
+	n.count.sent.keyMaps.Add(1)
+	n.answer(p, d, p.own.keyMap, r.from, r.now)
+}
+
+// answer sends data back to the source of d, at the address it came from.
+func (n *Node) answer(p *peer, d *Datagram, data []byte, to endpoint, now time.Time) {
+	o := n.outbox(p.own, p)
+	defer o.free()
+	o.targets = append(o.targets, target{endpoint: to})
+	o.add(d.Local.Port, d.Remote.Port, data, now)
+	o.flush(now)
+}
+
+// keyMapAnswer makes the answer to a question for an identity's signing key.
+func keyMapAnswer(id *Identity) []byte {
+	m := overlay.KeyMap{Response: true, SignKey: [32]byte(id.SignKey())}
+	sid := id.SID()
+	copy(m.Signature[:], id.Sign(sid[:]))
+	return overlay.AppendKeyMap(nil, &m)
+}

@@ -1,0 +1,206 @@
+package mdpconn
+
+import "sync/atomic"
+
+// Stats is what a node has counted since it was made, and the sizes of its
+// tables now. The JSON names are stable.
+type Stats struct {
+	Sent      SentStats      `json:"sent"`
+	Received  ReceivedStats  `json:"received"`
+	Dropped   DroppedStats   `json:"dropped"`
+	Discovery DiscoveryStats `json:"discovery"`
+	Tables    TableStats     `json:"tables"`
+}
+
+// SentStats counts what went out.
+type SentStats struct {
+	Packets   uint64 `json:"packets"`   // overlay packets given to a link
+	Bytes     uint64 `json:"bytes"`     // their lengths
+	Errors    uint64 `json:"errors"`    // packets a link refused
+	Datagrams uint64 `json:"datagrams"` // datagrams of Send that left, each counted once
+	Local     uint64 `json:"local"`     // datagrams of Send to an identity of this node
+	Copies    uint64 `json:"copies"`    // packets sent to a further candidate address as well
+	Echoes    uint64 `json:"echoes"`    // answers of the echo service
+	KeyMaps   uint64 `json:"keyMaps"`   // answers about signing keys
+	Explains  uint64 `json:"explains"`  // answers about own SIDs
+}
+
+// ReceivedStats counts what came in and was of use.
+type ReceivedStats struct {
+	Packets   uint64 `json:"packets"`   // overlay packets, whatever became of them
+	Bytes     uint64 `json:"bytes"`     // their lengths
+	Ticks     uint64 `json:"ticks"`     // packets without a payload
+	Payloads  uint64 `json:"payloads"`  // payloads of every kind
+	Datagrams uint64 `json:"datagrams"` // datagrams handed to the handler of a bound port
+	Unbound   uint64 `json:"unbound"`   // datagrams handed to the handler of unbound ports
+	Echoes    uint64 `json:"echoes"`    // echo requests
+	KeyMaps   uint64 `json:"keyMaps"`   // requests about signing keys
+	Explains  uint64 `json:"explains"`  // please-explains
+}
+
+// DroppedStats counts what was dropped, by reason.
+type DroppedStats struct {
+	Malformed     uint64 `json:"malformed"`     // packets that do not parse
+	OwnPacket     uint64 `json:"ownPacket"`     // packets and payloads of an identity of this node, heard back
+	Reflected     uint64 `json:"reflected"`     // own enciphered payloads that came back in another name
+	UnknownSender uint64 `json:"unknownSender"` // packets from an abbreviation that fits no known SID, or several
+	UnknownSID    uint64 `json:"unknownSID"`    // payloads with such an abbreviation
+	BadSID        uint64 `json:"badSID"`        // packets and payloads with a SID that fails SID.Check
+	NotOurs       uint64 `json:"notOurs"`       // payloads for others
+	Plain         uint64 `json:"plain"`         // data payloads that are not enciphered
+	Crypto        uint64 `json:"crypto"`        // enciphered payloads that do not open
+	KeyLimit      uint64 `json:"keyLimit"`      // payloads of strangers beyond the rate at which keys are computed for them
+	UnknownType   uint64 `json:"unknownType"`   // payloads of a type that is not known here
+	Ignored       uint64 `json:"ignored"`       // payloads for a service that is not offered here: link state and the like
+	TooLong       uint64 `json:"tooLong"`       // datagrams beyond what the node's buffers hold
+	Empty         uint64 `json:"empty"`         // datagrams without data
+	Unbound       uint64 `json:"unbound"`       // datagrams for a port that nobody bound
+	QueueFull     uint64 `json:"queueFull"`     // datagrams for a net.PacketConn whose queue was full
+	NoRoute       uint64 `json:"noRoute"`       // datagrams of Send for which no address was found in time
+	Budget        uint64 `json:"budget"`        // copies not sent to an unproven address that had its share
+	AnswerLimit   uint64 `json:"answerLimit"`   // questions beyond the rate at which they are answered
+	NoLink        uint64 `json:"noLink"`        // broadcasts heard from an address that no link of the node reaches
+}
+
+// DiscoveryStats counts what is done to find peers and to prove addresses.
+type DiscoveryStats struct {
+	TicksSent         uint64 `json:"ticksSent"`
+	AsksSent          uint64 `json:"asksSent"`          // questions for the address of a SID
+	ChallengesSent    uint64 `json:"challengesSent"`    // echo requests to unproven addresses
+	ChallengesPassed  uint64 `json:"challengesPassed"`  // answers that proved an address
+	ChallengesRefused uint64 `json:"challengesRefused"` // answers that were too late, or from another address
+	EndpointChanges   uint64 `json:"endpointChanges"`   // addresses that became a peer's endpoint
+	BroadcastErrors   uint64 `json:"broadcastErrors"`   // broadcasts that could not be sent or sockets for them not opened
+}
+
+// TableStats gives the sizes of the node's tables and their limits.
+type TableStats struct {
+	Identities    int `json:"identities"`
+	Sockets       int `json:"sockets"`
+	Links         int `json:"links"`
+	Peers         int `json:"peers"` // pairs of an own and another SID, without the next two
+	PeersLimit    int `json:"peersLimit"`
+	Strangers     int `json:"strangers"` // of those, pairs of which nothing is proven
+	StrangerLimit int `json:"strangerLimit"`
+	Held          int `json:"held"` // pairs with a live connection; not limited here
+	Hints         int `json:"hints"`
+	HintsLimit    int `json:"hintsLimit"`
+	Heard         int `json:"heard"` // other SIDs that announced themselves lately
+	HeardLimit    int `json:"heardLimit"`
+	Waiting       int `json:"waiting"` // datagrams that wait for an address
+	WaitingLimit  int `json:"waitingLimit"`
+	Attachments   int `json:"attachments"`
+}
+
+// counters are the live values behind Stats, in the same order. They may be
+// counted up from everywhere.
+type counters struct {
+	sent struct {
+		packets, bytes, errors, datagrams, local, copies, echoes, keyMaps, explains atomic.Uint64
+	}
+	received struct {
+		packets, bytes, ticks, payloads, datagrams, unbound, echoes, keyMaps, explains atomic.Uint64
+	}
+	dropped struct {
+		malformed, ownPacket, reflected, unknownSender, unknownSID, badSID, notOurs, plain, crypto,
+		keyLimit, unknownType, ignored, tooLong, empty, unbound, queueFull, noRoute, budget,
+		answerLimit, noLink atomic.Uint64
+	}
+	discovery struct {
+		ticksSent, asksSent, challengesSent, challengesPassed, challengesRefused, endpointChanges,
+		broadcastErrors atomic.Uint64
+	}
+}
+
+// Stats gives what the node has counted so far. The counters are read one after
+// the other while the node works, so that sums over them may be off by what
+// happened meanwhile.
+func (n *Node) Stats() Stats {
+	s := n.count.stats()
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	s.Tables = TableStats{
+		Identities:    len(n.own.Load().order),
+		Sockets:       n.ports.len(),
+		Links:         len(n.links),
+		Peers:         n.peers.known.len(),
+		PeersLimit:    n.peers.known.limit,
+		Strangers:     n.peers.strangers.len(),
+		StrangerLimit: n.peers.strangers.limit,
+		Held:          n.peers.held,
+		Hints:         n.hints.len(),
+		HintsLimit:    hintLimit,
+		Heard:         len(n.acquainted.ring),
+		HeardLimit:    acquaintanceLimit,
+		Waiting:       n.waiting,
+		WaitingLimit:  waitingLimit,
+		Attachments:   n.attached.len(),
+	}
+	return s
+}
+
+func (c *counters) stats() Stats {
+	return Stats{
+		Sent: SentStats{
+			Packets:   c.sent.packets.Load(),
+			Bytes:     c.sent.bytes.Load(),
+			Errors:    c.sent.errors.Load(),
+			Datagrams: c.sent.datagrams.Load(),
+			Local:     c.sent.local.Load(),
+			Copies:    c.sent.copies.Load(),
+			Echoes:    c.sent.echoes.Load(),
+			KeyMaps:   c.sent.keyMaps.Load(),
+			Explains:  c.sent.explains.Load(),
+		},
+		Received: ReceivedStats{
+			Packets:   c.received.packets.Load(),
+			Bytes:     c.received.bytes.Load(),
+			Ticks:     c.received.ticks.Load(),
+			Payloads:  c.received.payloads.Load(),
+			Datagrams: c.received.datagrams.Load(),
+			Unbound:   c.received.unbound.Load(),
+			Echoes:    c.received.echoes.Load(),
+			KeyMaps:   c.received.keyMaps.Load(),
+			Explains:  c.received.explains.Load(),
+		},
+		Dropped:   c.droppedStats(),
+		Discovery: c.discoveryStats(),
+	}
+}
+
+func (c *counters) droppedStats() DroppedStats {
+	return DroppedStats{
+		Malformed:     c.dropped.malformed.Load(),
+		OwnPacket:     c.dropped.ownPacket.Load(),
+		Reflected:     c.dropped.reflected.Load(),
+		UnknownSender: c.dropped.unknownSender.Load(),
+		UnknownSID:    c.dropped.unknownSID.Load(),
+		BadSID:        c.dropped.badSID.Load(),
+		NotOurs:       c.dropped.notOurs.Load(),
+		Plain:         c.dropped.plain.Load(),
+		Crypto:        c.dropped.crypto.Load(),
+		KeyLimit:      c.dropped.keyLimit.Load(),
+		UnknownType:   c.dropped.unknownType.Load(),
+		Ignored:       c.dropped.ignored.Load(),
+		TooLong:       c.dropped.tooLong.Load(),
+		Empty:         c.dropped.empty.Load(),
+		Unbound:       c.dropped.unbound.Load(),
+		QueueFull:     c.dropped.queueFull.Load(),
+		NoRoute:       c.dropped.noRoute.Load(),
+		Budget:        c.dropped.budget.Load(),
+		AnswerLimit:   c.dropped.answerLimit.Load(),
+		NoLink:        c.dropped.noLink.Load(),
+	}
+}
+
+func (c *counters) discoveryStats() DiscoveryStats {
+	return DiscoveryStats{
+		TicksSent:         c.discovery.ticksSent.Load(),
+		AsksSent:          c.discovery.asksSent.Load(),
+		ChallengesSent:    c.discovery.challengesSent.Load(),
+		ChallengesPassed:  c.discovery.challengesPassed.Load(),
+		ChallengesRefused: c.discovery.challengesRefused.Load(),
+		EndpointChanges:   c.discovery.endpointChanges.Load(),
+		BroadcastErrors:   c.discovery.broadcastErrors.Load(),
+	}
+}

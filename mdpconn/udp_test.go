@@ -1,0 +1,212 @@
+package mdpconn_test
+
+import (
+	"context"
+	"log/slog"
+	"net"
+	"net/netip"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"mesh.example/msp/mdpconn"
+)
+
+// Tests over real UDP, in real time: they wait for what is to happen, at most
+// ten seconds.
+
+func udpNode(t *testing.T, config mdpconn.Config, bind ...string) *mdpconn.Node {
+	t.Helper()
+	config.UDP = bind
+	n, err := mdpconn.NewNode(config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { n.Close() })
+	return n
+}
+
+// exchange sends from one node to the other until an answer comes back.
+func exchange(t *testing.T, a, b *mdpconn.Node) {
+	t.Helper()
+	ia, ib := newInbox(), newInbox()
+	sa, err := a.Bind(mdpconn.Addr{}, ia)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer sa.Close()
+	sb, err := b.Bind(mdpconn.Addr{}, ib)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer sb.Close()
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	again := time.NewTicker(200 * time.Millisecond)
+	defer again.Stop()
+	for {
+		send(t, a, sa.LocalAddr(), sb.LocalAddr(), "ping")
+		select {
+		case d := <-ib:
+			send(t, b, sb.LocalAddr(), d.Remote, "pong")
+			d.Release()
+		case d := <-ia:
+			if string(d.Data) != "pong" || d.Remote != sb.LocalAddr() {
+				t.Fatalf("got %q from %v", d.Data, d.Remote)
+			}
+			return
+		case <-again.C:
+		case <-ctx.Done():
+			t.Fatalf("no answer: path %+v, stats %+v", a.Path(mdpconn.Primary, b.Primary()), a.Stats())
+		}
+	}
+}
+
+func TestUDPByHint(t *testing.T) {
+	for _, bind := range []string{"127.0.0.1:0", "[::1]:0"} {
+		t.Run(bind, func(t *testing.T) {
+			if c, err := net.ListenPacket("udp", bind); err != nil {
+				t.Skipf("this host cannot bind %s: %v", bind, err)
+			} else {
+				c.Close()
+			}
+			a, b := udpNode(t, mdpconn.Config{}, bind), udpNode(t, mdpconn.Config{}, bind)
+			addr := b.LinkAddrs()[0]
+			a.AddHint(b.Primary(), addr)
+			exchange(t, a, b)
+			if p := a.Path(mdpconn.Primary, b.Primary()); p.Endpoint != addr || p.RTT == 0 {
+				t.Errorf("path %+v, want endpoint %v", p, addr)
+			}
+		})
+	}
+}
+
+// canBroadcast skips a test where the system carries no broadcast on the
+// loopback network.
+func canBroadcast(t *testing.T) {
+	t.Helper()
+	in, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4zero})
+	if err != nil {
+		t.Skipf("no UDP here: %v", err)
+	}
+	defer in.Close()
+	out, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
+	if err != nil {
+		t.Skipf("no UDP here: %v", err)
+	}
+	defer out.Close()
+	to := netip.AddrPortFrom(netip.MustParseAddr("127.255.255.255"), in.LocalAddr().(*net.UDPAddr).AddrPort().Port())
+	if _, err := out.WriteToUDPAddrPort([]byte("probe"), to); err != nil {
+		t.Skipf("this system does not permit broadcasts to %v: %v", to, err)
+	}
+	in.SetReadDeadline(time.Now().Add(2 * time.Second))
+	if _, _, err := in.ReadFromUDPAddrPort(make([]byte, 10)); err != nil {
+		t.Skipf("this system does not carry broadcasts to %v: %v", to, err)
+	}
+}
+
+func TestUDPByDiscovery(t *testing.T) {
+	canBroadcast(t)
+	for _, bind := range []string{"127.0.0.1:0", "0.0.0.0:0"} {
+		t.Run(bind, func(t *testing.T) {
+			a := udpNode(t, mdpconn.Config{}, bind)
+			b := udpNode(t, mdpconn.Config{Announce: mdpconn.AnnounceAlways}, bind)
+			c := udpNode(t, mdpconn.Config{Announce: mdpconn.AnnounceAlways}, bind)
+			waitFor(t, "sockets for broadcasts", func() bool {
+				return b.Stats().Received.Ticks > 0 && c.Stats().Received.Ticks > 0
+			})
+			exchange(t, a, b)
+			exchange(t, a, c)
+			exchange(t, c, b)
+		})
+	}
+}
+
+func waitFor(t *testing.T, what string, ok func() bool) {
+	t.Helper()
+	for range 1000 {
+		if ok() {
+			return
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	t.Fatalf("no %s", what)
+}
+
+// The node runs where somebody else has port 4110 and does not share it.
+func TestUDPPortTaken(t *testing.T) {
+	taken, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4zero, Port: 4110})
+	if err != nil {
+		t.Skipf("port 4110 is in use on this host: %v", err)
+	}
+	defer taken.Close()
+	var log lockedBuffer
+	a := udpNode(t, mdpconn.Config{Logger: slog.New(slog.NewTextHandler(&log, nil))}, "127.0.0.1:0")
+	b := udpNode(t, mdpconn.Config{Announce: mdpconn.AnnounceAlways}, "127.0.0.1:0")
+	waitFor(t, "error counted", func() bool { return b.Stats().Discovery.BroadcastErrors >= 1 })
+	defer a.Announce()()
+	waitFor(t, "error counted", func() bool { return a.Stats().Discovery.BroadcastErrors >= 1 })
+	a.AddHint(b.Primary(), b.LinkAddrs()[0])
+	exchange(t, a, b)
+	a.Close()
+	if got := strings.Count(log.String(), "4110 "); got != 1 {
+		t.Errorf("%d lines about port 4110, want 1:\n%s", got, log.String())
+	}
+}
+
+func TestUDPListen(t *testing.T) {
+	n := udpNode(t, mdpconn.Config{}, "127.0.0.1:0")
+	first := n.LinkAddrs()[0]
+	if !first.Addr().IsLoopback() || first.Port() == 0 {
+		t.Fatalf("bound %v", first)
+	}
+	for _, same := range []string{"127.0.0.1:0", first.String()} {
+		if got, err := n.Listen(same); err != nil || got != first {
+			t.Errorf("Listen(%s) = %v, %v, want %v", same, got, err, first)
+		}
+	}
+	wild, err := n.Listen(":0")
+	if err != nil || !wild.Addr().IsUnspecified() || !wild.Addr().Is4() || len(n.LinkAddrs()) != 2 {
+		t.Errorf("Listen(:0) = %v, %v", wild, err)
+	}
+	other := udpNode(t, mdpconn.Config{}, "127.0.0.1:0")
+	if _, err := n.Listen(other.LinkAddrs()[0].String()); err == nil {
+		t.Error("a socket of another node was bound again")
+	}
+	for _, bad := range []string{"", "127.0.0.1", "127.0.0.1:99999", "no.such.host.invalid:1", "192.0.2.1:0"} {
+		_, err := n.Listen(bad)
+		if err == nil || strings.Contains(err.Error(), "\n") || !strings.Contains(err.Error(), `"`+bad+`"`) {
+			t.Errorf("Listen(%q): %v", bad, err)
+		}
+	}
+	// With both sockets, a hint reaches its node.
+	n.AddHint(other.Primary(), other.LinkAddrs()[0])
+	exchange(t, n, other)
+}
+
+func TestUDPDefaultBind(t *testing.T) {
+	n := udpNode(t, mdpconn.Config{})
+	addrs := n.LinkAddrs()
+	if len(addrs) != 1 || !addrs[0].Addr().IsUnspecified() || addrs[0].Port() == 0 {
+		t.Errorf("a node without configuration is bound to %v", addrs)
+	}
+}
+
+// A lockedBuffer is a log that is written and read concurrently.
+type lockedBuffer struct {
+	mu sync.Mutex
+	b  strings.Builder
+}
+
+func (l *lockedBuffer) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(p)
+}
+
+func (l *lockedBuffer) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.String()
+}
