@@ -1,0 +1,105 @@
+package engine
+
+import (
+	"context"
+	"io"
+	"testing"
+
+	"mesh.example/msp/engine/msp"
+	"mesh.example/msp/mdpconn"
+	"mesh.example/msp/mdpconn/memnet"
+)
+
+// benchPair returns the ends of a connection over the memory network, or over
+// UDP on the loopback device.
+func benchPair(b *testing.B, udp bool) (near, far *Conn) {
+	b.Helper()
+	network := memnet.New(memnet.Config{})
+	b.Cleanup(func() { network.Close() })
+	var nodes [2]*mdpconn.Node
+	for i := range nodes {
+		cfg := mdpconn.Config{Links: []mdpconn.Link{network.Link()}}
+		if udp {
+			cfg = mdpconn.Config{UDP: []string{"127.0.0.1:0"}}
+		}
+		n, err := mdpconn.NewNode(cfg)
+		if err != nil {
+			b.Fatal(err)
+		}
+		b.Cleanup(func() { n.Close() })
+		nodes[i] = n
+	}
+	nodes[0].AddHint(nodes[1].Primary(), nodes[1].LinkAddrs()[0])
+	ln, err := Of(nodes[1]).Listen(mdpconn.Addr{Port: 80}, ListenConfig{})
+	if err != nil {
+		b.Fatal(err)
+	}
+	if near, err = Of(nodes[0]).Dial(context.Background(), mdpconn.Addr{}, ln.Addr(), false); err != nil {
+		b.Fatal(err)
+	}
+	if far, err = ln.Accept(context.Background()); err != nil {
+		b.Fatal(err)
+	}
+	return near, far
+}
+
+func BenchmarkThroughput(b *testing.B) {
+	for _, link := range []string{"memory", "udp"} {
+		b.Run(link, func(b *testing.B) {
+			near, far := benchPair(b, link == "udp")
+			msg := make([]byte, msp.MaxMessage)
+			done := make(chan error)
+			go func() {
+				buf := make([]byte, 32*msp.MaxMessage)
+				for {
+					if _, err := far.Read(buf); err != nil {
+						done <- err
+						return
+					}
+				}
+			}()
+			b.SetBytes(msp.MaxMessage)
+			b.ReportAllocs()
+			for b.Loop() {
+				if err := near.Send(msg); err != nil {
+					b.Fatal(err)
+				}
+			}
+			if err := near.CloseWrite(); err != nil {
+				b.Fatal(err)
+			}
+			if err := <-done; err != io.EOF {
+				b.Fatal(err)
+			}
+		})
+	}
+}
+
+func BenchmarkRoundTrip(b *testing.B) {
+	for _, link := range []string{"memory", "udp"} {
+		b.Run(link, func(b *testing.B) {
+			near, far := benchPair(b, link == "udp")
+			go func() {
+				buf := make([]byte, 64)
+				for {
+					n, err := far.Read(buf)
+					if err != nil {
+						return
+					}
+					far.Send(buf[:n])
+				}
+			}()
+			buf := make([]byte, 64)
+			b.ReportAllocs()
+			for b.Loop() {
+				if err := near.Send(buf); err != nil {
+					b.Fatal(err)
+				}
+				if _, err := near.Read(buf); err != nil {
+					b.Fatal(err)
+				}
+			}
+			near.Abort()
+		})
+	}
+}

@@ -1,0 +1,283 @@
+package engine
+
+import (
+	"context"
+	"net"
+	"sync"
+	"syscall"
+	"time"
+
+	"mesh.example/msp/engine/msp"
+	"mesh.example/msp/mdpconn"
+)
+
+const (
+	// machineQueue is how many messages the state machine holds for sending,
+	// outQueue how many more a connection takes before Send blocks.
+	machineQueue = 64
+	outQueue     = 64
+	// inQueue is how many messages wait for the reader before acknowledgements
+	// are withheld (docs/protocol.md §5.4).
+	inQueue = 128
+)
+
+// A Conn is one connection, with blocking calls. All its methods may be called
+// concurrently.
+type Conn struct {
+	// Constant.
+	e        *Engine
+	local    mdpconn.Addr
+	remote   mdpconn.Addr
+	listener *Listener // nil if dialled
+	tenancy  tenancy
+
+	m *msp.Conn // loop-owned
+
+	mu sync.Mutex
+	// Guarded by mu.
+	attended bool // in the engine's ready list
+	reader   side
+	writer   side
+	watcher  side // of the connection's progress: dial, close
+
+	in        [][]byte // messages received, the oldest first
+	inOffset  int      // bytes of in[0] that are read
+	starved   bool     // the machine has messages that did not fit into in
+	out       [][]byte // messages for the machine, each behind room for its header
+	writing   bool     // somebody's messages are being queued
+	connected bool     // the peer has answered
+	eof       bool     // the peer's SHUTDOWN came, behind all of in
+	err       error    // why it ended; nil while it is open, or finished
+	ended     bool
+	delivered bool      // everything, our SHUTDOWN included, is acknowledged
+	flushed   bool      // every message is acknowledged, and out is empty
+	quietAt   time.Time // by then the peer has our last acknowledgement, most likely
+
+	closed      bool // by Close
+	readClosed  bool
+	writeClosed bool
+	stopping    bool // by Abort
+}
+
+// Dial opens a connection from an identity of the node, [mdpconn.Primary] being
+// the first, to remote. A zero local port takes a free one. It returns when
+// the peer has answered; if early is set at once, so that what is sent within
+// the next 10 ms rides in the first packet. Errors are those of Bind,
+// syscall.ECONNREFUSED, syscall.ETIMEDOUT and ctx's.
+func (e *Engine) Dial(ctx context.Context, local, remote mdpconn.Addr, early bool) (*Conn, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	t, err := e.ports.claimFor(local, remote.SID)
+	if err != nil {
+		return nil, err
+	}
+	local = t.port.addr()
+	c := &Conn{e: e, local: local, remote: remote, tenancy: t}
+	announce := time.Duration(0)
+	if early {
+		announce = announceDelay
+	}
+	var dialErr error
+	err = e.call(func(now time.Time) {
+		if c.m, dialErr = e.mux.Dial(now, toMSP(local), toMSP(remote), announce); dialErr == nil {
+			c.m.User = c
+		}
+	})
+	if err == nil && dialErr != nil {
+		err = syscall.EADDRINUSE
+	}
+	if err != nil {
+		t.release()
+		return nil, err
+	}
+	if early {
+		return c, nil
+	}
+	if err := c.awaitAnswer(ctx); err != nil {
+		c.Abort()
+		return nil, err
+	}
+	return c, nil
+}
+
+func (c *Conn) awaitAnswer(ctx context.Context) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for !c.connected {
+		if c.ended {
+			return c.err
+		}
+		if err := c.watcher.waitLocked(ctx, &c.mu); err != nil && !c.connected {
+			return err
+		}
+	}
+	return nil
+}
+
+// LocalAddr and RemoteAddr return the connection's ends.
+func (c *Conn) LocalAddr() mdpconn.Addr { return c.local }
+
+// RemoteAddr returns the peer's end.
+func (c *Conn) RemoteAddr() mdpconn.Addr { return c.remote }
+
+// Engine returns the engine that runs the connection.
+func (c *Conn) Engine() *Engine { return c.e }
+
+// Stats returns the connection's counters, also after its end; zero once its
+// engine is closed.
+func (c *Conn) Stats() (s msp.Stats) {
+	c.e.call(func(time.Time) { s = c.m.Stats() })
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	s.Queued += len(c.out)
+	return s
+}
+
+// pump moves messages and news between the machine and the application. It runs
+// on the loop.
+func (c *Conn) pump(now time.Time) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.attended = false
+	c.pumpRequestsLocked()
+	c.pumpOutLocked()
+	c.pumpInLocked()
+	c.pumpStateLocked(now)
+}
+
+// pumpRequestsLocked passes on what the application wants of the connection.
+func (c *Conn) pumpRequestsLocked() {
+	if c.readClosed {
+		c.m.Discard()
+	}
+	if c.stopping {
+		c.dropOutLocked()
+		c.m.Stop()
+	}
+}
+
+func (c *Conn) pumpOutLocked() {
+	sent := 0
+	for sent < len(c.out) && c.m.Room() > 0 && c.m.Queue(c.out[sent]) == nil {
+		c.out[sent] = nil
+		sent++
+	}
+	if sent > 0 {
+		c.out = c.out[sent:]
+		c.writer.wakeLocked()
+	}
+	if len(c.out) > 0 {
+		return
+	}
+	c.out = nil
+	if c.closed {
+		c.m.Close()
+	} else if c.writeClosed {
+		c.m.Shutdown()
+	}
+}
+
+// pumpInLocked takes messages as long as there is room, and all that are left
+// of a connection that has ended.
+func (c *Conn) pumpInLocked() {
+	ended := c.m.Cause() != msp.Open
+	got := false
+	for len(c.in) < inQueue || ended {
+		b := c.m.Take()
+		if b == nil {
+			break
+		}
+		c.in = append(c.in, b)
+		got = true
+	}
+	c.starved = len(c.in) >= inQueue && c.m.Peek() != nil
+	if got {
+		c.reader.wakeLocked()
+	}
+}
+
+func (c *Conn) pumpStateLocked(now time.Time) {
+	changed := false
+	note := func(flag *bool, now bool) {
+		changed = changed || *flag != now
+		*flag = now
+	}
+	note(&c.connected, c.connected || c.m.Connected())
+	note(&c.delivered, c.m.Delivered())
+	note(&c.flushed, c.m.Flushed() && len(c.out) == 0)
+	if c.m.EOF() && !c.eof {
+		c.eof, changed = true, true
+		c.reader.wakeLocked()
+	}
+	if cause := c.m.Cause(); cause != msp.Open && !c.ended {
+		changed = true
+		c.endLocked(now, errorOf(cause))
+	}
+	if changed {
+		c.watcher.wakeLocked()
+	}
+}
+
+// endLocked notes that the machine is done with the connection.
+func (c *Conn) endLocked(now time.Time, err error) {
+	c.ended = true
+	if c.err == nil {
+		c.err = err
+	}
+	c.quietAt = now.Add(c.m.QuietTime())
+	c.dropOutLocked()
+	if c.closed || c.readClosed {
+		c.dropInLocked()
+	}
+	if c.listener != nil {
+		c.listener.connEnded(c)
+	} else {
+		c.tenancy.port.disown()
+	}
+	c.e.drains(c)
+	c.e.lingering.add(now, c.tenancy, func() { c.e.forgets(c) })
+	c.reader.wakeLocked()
+	c.writer.wakeLocked()
+	c.watcher.wakeLocked()
+}
+
+// fail ends the connection for the application, on the loop.
+func (c *Conn) fail(err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.err == nil && !c.ended {
+		c.err = err
+	}
+}
+
+func (c *Conn) dropOutLocked() {
+	for _, b := range c.out {
+		freeBuffer(b)
+	}
+	c.out = nil
+}
+
+func (c *Conn) dropInLocked() {
+	for _, b := range c.in {
+		freeBuffer(b)
+	}
+	c.in, c.inOffset = nil, 0
+}
+
+// errorOf returns what package net's users test for.
+func errorOf(cause msp.Cause) error {
+	switch cause {
+	case msp.Refused:
+		return syscall.ECONNREFUSED
+	case msp.Reset:
+		return syscall.ECONNRESET
+	case msp.TimedOut:
+		return syscall.ETIMEDOUT
+	case msp.Aborted:
+		return net.ErrClosed
+	case msp.Failure:
+		return syscall.EPIPE
+	}
+	return nil
+}

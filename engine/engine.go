@@ -1,0 +1,200 @@
+package engine
+
+import (
+	"io"
+	"net"
+	"sync"
+	"time"
+
+	"mesh.example/msp/engine/msp"
+	"mesh.example/msp/mdpconn"
+)
+
+const (
+	inboxLimit     = 4096                  // datagrams waiting for the loop; more are dropped and counted
+	announceDelay  = 10 * time.Millisecond // an early Dial waits so long for the first message
+	defaultBacklog = 128
+)
+
+// An Engine runs the connections of one node. All its methods, and those of its
+// connections and listeners, may be called concurrently.
+//
+// One goroutine, the loop, owns the state machine and all that is marked
+// loop-owned. Others reach it by the inbox, by the list of connections that
+// want its attention, and by functions to run on it. No one waits while
+// holding a mutex. Lock order: Conn.mu, Listener.mu,
+// portTable.mu, Engine.mu, the node's.
+type Engine struct {
+	// Constant.
+	node  *mdpconn.Node
+	wake  chan struct{} // capacity 1
+	done  chan struct{} // closed when the loop has ended
+	ports portTable
+
+	// Loop-owned.
+	mux       *msp.Mux
+	out       []mdpconn.Datagram // emitted in this turn
+	timer     *time.Timer
+	lingering lingerList
+
+	mu sync.Mutex
+	// Guarded by mu.
+	inbox   []arrival
+	spare   []arrival // the loop's other inbox
+	calls   []func(now time.Time)
+	ready   []*Conn            // connections whose application did something
+	dropped uint64             // datagrams that did not fit into the inbox
+	leaving map[*Conn]struct{} // closed and not ended, or ended and lingering
+	closing bool
+}
+
+// arrival is a datagram in the inbox.
+type arrival struct {
+	mdpconn.Datagram
+	unbound bool
+}
+
+type engineKey struct{}
+
+// Of returns the engine of a node; it lives until the node is closed. Nil if
+// the node is closed already.
+func Of(node *mdpconn.Node) *Engine {
+	e, _ := node.Attach(engineKey{}, func() io.Closer { return newEngine(node) }).(*Engine)
+	return e
+}
+
+func newEngine(node *mdpconn.Node) *Engine {
+	e := &Engine{
+		node:  node,
+		wake:  make(chan struct{}, 1),
+		done:  make(chan struct{}),
+		mux:   msp.NewMux(msp.Config{SendQueue: machineQueue, Alloc: allocBuffer, Free: freeBuffer}),
+		timer: time.NewTimer(time.Hour),
+
+		leaving: make(map[*Conn]struct{}),
+	}
+	e.ports = portTable{node: node, handler: e}
+	e.timer.Stop()
+	node.HandleUnbound(unboundHandler{e})
+	go e.loop()
+	return e
+}
+
+// Node returns the node that the engine runs on.
+func (e *Engine) Node() *mdpconn.Node { return e.node }
+
+// HandleDatagrams takes what arrives for the engine's ports. It implements
+// [mdpconn.Handler].
+func (e *Engine) HandleDatagrams(batch []mdpconn.Datagram) { e.receive(batch, false) }
+
+// unboundHandler takes what arrives for ports that nobody bound.
+type unboundHandler struct{ e *Engine }
+
+func (h unboundHandler) HandleDatagrams(batch []mdpconn.Datagram) { h.e.receive(batch, true) }
+
+func (e *Engine) receive(batch []mdpconn.Datagram, unbound bool) {
+	e.mu.Lock()
+	for i := range batch {
+		if len(e.inbox) >= inboxLimit || e.closing {
+			e.dropped++
+			batch[i].Release()
+			continue
+		}
+		e.inbox = append(e.inbox, arrival{batch[i], unbound})
+	}
+	e.mu.Unlock()
+	e.signal()
+}
+
+// signal makes the loop take a turn.
+func (e *Engine) signal() {
+	select {
+	case e.wake <- struct{}{}:
+	default:
+	}
+}
+
+// attend makes the loop look after c. The caller holds c.mu.
+func (e *Engine) attend(c *Conn) {
+	if c.attended {
+		return
+	}
+	c.attended = true
+	e.mu.Lock()
+	e.ready = append(e.ready, c)
+	e.mu.Unlock()
+	e.signal()
+}
+
+// drains lets Drain wait for c, until forgets is called.
+func (e *Engine) drains(c *Conn) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.leaving[c] = struct{}{}
+}
+
+func (e *Engine) forgets(c *Conn) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	delete(e.leaving, c)
+}
+
+// post runs f on the loop, later. It reports false if the engine is closed.
+func (e *Engine) post(f func(now time.Time)) bool {
+	e.mu.Lock()
+	closing := e.closing
+	if !closing {
+		e.calls = append(e.calls, f)
+	}
+	e.mu.Unlock()
+	e.signal()
+	return !closing
+}
+
+// call runs f on the loop and waits for it. It fails with [net.ErrClosed].
+func (e *Engine) call(f func(now time.Time)) error {
+	ran := make(chan struct{})
+	if !e.post(func(now time.Time) { f(now); close(ran) }) {
+		return net.ErrClosed
+	}
+	select {
+	case <-ran:
+		return nil
+	case <-e.done:
+		select {
+		case <-ran:
+			return nil
+		default:
+			return net.ErrClosed
+		}
+	}
+}
+
+// Close aborts all connections and ends the engine. Its node calls it.
+func (e *Engine) Close() error {
+	e.mu.Lock()
+	e.closing = true
+	e.mu.Unlock()
+	e.signal()
+	<-e.done
+	return nil
+}
+
+// Stats are an engine's counters.
+type Stats struct {
+	msp.MuxStats
+	Inbox, InboxLimit int    // datagrams that wait for the engine
+	InboxDropped      uint64 // that found the inbox full
+}
+
+// Stats returns the engine's counters; zero if it is closed.
+func (e *Engine) Stats() Stats {
+	var s Stats
+	e.call(func(time.Time) {
+		s.MuxStats = e.mux.Stats()
+	})
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	s.Inbox, s.InboxLimit, s.InboxDropped = len(e.inbox), inboxLimit, e.dropped
+	return s
+}

@@ -1,0 +1,127 @@
+package engine
+
+import (
+	"net"
+	"time"
+
+	"mesh.example/msp/engine/msp"
+	"mesh.example/msp/mdpconn"
+)
+
+// loop owns the state machine. In each turn it takes what has arrived and what
+// applications want, lets the machine act, tells applications the news, and
+// sends what is due.
+func (e *Engine) loop() {
+	defer close(e.done)
+	defer e.timer.Stop()
+	for {
+		select {
+		case <-e.wake:
+		case <-e.timer.C:
+		}
+		now := time.Now()
+		if closing := e.takeWork(now); closing {
+			e.abandon(now)
+			return
+		}
+		e.turn(now)
+		e.armTimer(now)
+	}
+}
+
+// takeWork moves everything that waits for the loop into the machine.
+func (e *Engine) takeWork(now time.Time) (closing bool) {
+	e.mu.Lock()
+	inbox, calls, ready := e.inbox, e.calls, e.ready
+	e.inbox, e.spare, e.calls, e.ready = e.spare[:0], nil, nil, nil
+	closing = e.closing
+	e.mu.Unlock()
+
+	for i := range inbox {
+		d := &inbox[i]
+		local, remote := toMSP(d.Local), toMSP(d.Remote)
+		if d.unbound {
+			e.mux.InputUnbound(now, local, remote, d.Data, true)
+		} else {
+			e.mux.Input(now, local, remote, d.Data)
+		}
+		d.Release()
+	}
+	clear(inbox)
+	for _, f := range calls {
+		f(now)
+	}
+	for _, c := range ready {
+		c.pump(now)
+	}
+
+	e.mu.Lock()
+	e.spare = inbox[:0]
+	e.mu.Unlock()
+	return closing
+}
+
+// turn lets the machine act until nothing is left to do at now.
+func (e *Engine) turn(now time.Time) {
+	e.mux.Advance(now)
+	for {
+		for m := e.mux.NextEvent(); m != nil; m = e.mux.NextEvent() {
+			e.event(now, m)
+		}
+		if !e.mux.Pending() {
+			break
+		}
+		e.mux.Poll(now, e.emit)
+		e.flush()
+	}
+	e.lingering.release(now)
+}
+
+// event tells the application of m's news.
+func (e *Engine) event(now time.Time, m *msp.Conn) {
+	c, _ := m.User.(*Conn)
+	if c == nil {
+		if c = e.incoming(m); c == nil {
+			return
+		}
+	}
+	c.pump(now)
+}
+
+func (e *Engine) emit(local, remote msp.Addr, data []byte) {
+	e.out = append(e.out, mdpconn.Datagram{Local: fromMSP(local), Remote: fromMSP(remote), Data: data})
+}
+
+// flush sends what the machine has emitted.
+func (e *Engine) flush() { e.out = sendAll(e.node, e.out) }
+
+func (e *Engine) armTimer(now time.Time) {
+	at := e.lingering.next(e.mux.NextTimeout())
+	if at.IsZero() {
+		e.timer.Stop()
+		return
+	}
+	e.timer.Reset(max(at.Sub(now), 0))
+}
+
+// abandon stops everything: the peers get a STOP, the applications an error.
+func (e *Engine) abandon(now time.Time) {
+	e.mux.Conns(func(m *msp.Conn) {
+		if c, _ := m.User.(*Conn); c != nil {
+			c.fail(net.ErrClosed)
+		}
+		m.Stop()
+	})
+	e.mux.Listeners(func(l *msp.Listener) { l.User.(*Listener).fail(net.ErrClosed) })
+	e.turn(now)
+	e.lingering.release(now.Add(portLinger))
+	e.mu.Lock()
+	for i := range e.inbox {
+		e.inbox[i].Release()
+	}
+	e.inbox = nil
+	e.mu.Unlock()
+}
+
+func toMSP(a mdpconn.Addr) msp.Addr   { return msp.Addr{SID: a.SID, Port: uint32(a.Port)} }
+func fromMSP(a msp.Addr) mdpconn.Addr { return mdpconn.Addr{SID: a.SID, Port: mdpconn.Port(a.Port)} }

@@ -1,0 +1,121 @@
+package engine
+
+import (
+	"context"
+	"io"
+	"net"
+	"os"
+	"time"
+)
+
+// Receive reads from the next message, or goes on in the one that an earlier
+// call read in part, and tells whether more of it is left. It blocks until there
+// is a message.
+//
+// It fails with os.ErrDeadlineExceeded, which comes before everything;
+// net.ErrClosed after Close; io.EOF after the peer's last message or CloseRead;
+// or, when all that was received in order is read, with what ended the
+// connection: syscall.ECONNRESET, syscall.ETIMEDOUT or syscall.ECONNREFUSED.
+func (c *Conn) Receive(b []byte) (n int, more bool, err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if err := c.awaitMessageLocked(); err != nil {
+		return 0, false, err
+	}
+	n = copy(b, c.in[0][c.inOffset:])
+	c.inOffset += n
+	if c.inOffset < len(c.in[0]) {
+		return n, true, nil
+	}
+	c.messageReadLocked()
+	return n, false, nil
+}
+
+// Read reads bytes as Receive does, and fills b across message boundaries with
+// what is there.
+func (c *Conn) Read(b []byte) (n int, err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if err := c.awaitMessageLocked(); err != nil {
+		return 0, err
+	}
+	for n < len(b) && len(c.in) > 0 {
+		k := copy(b[n:], c.in[0][c.inOffset:])
+		n += k
+		if c.inOffset += k; c.inOffset == len(c.in[0]) {
+			c.messageReadLocked()
+		}
+	}
+	return n, nil
+}
+
+func (c *Conn) awaitMessageLocked() error {
+	for {
+		switch {
+		case c.reader.passed:
+			return os.ErrDeadlineExceeded
+		case c.closed || c.stopping:
+			return net.ErrClosed
+		case c.readClosed:
+			return io.EOF
+		case len(c.in) > 0:
+			return nil
+		case c.eof:
+			return io.EOF
+		case c.ended:
+			if c.err == nil {
+				return io.EOF
+			}
+			return c.err
+		}
+		if err := c.reader.waitLocked(context.Background(), &c.mu); err != nil {
+			return err
+		}
+	}
+}
+
+// messageReadLocked drops the message that was read, and lets the machine fill
+// the room when half of it is free.
+func (c *Conn) messageReadLocked() {
+	freeBuffer(c.in[0])
+	c.in[0] = nil
+	c.in = c.in[1:]
+	c.inOffset = 0
+	if len(c.in) == 0 {
+		c.in = nil
+	}
+	if c.starved && len(c.in) <= inQueue/2 {
+		c.starved = false
+		c.e.attend(c)
+	}
+}
+
+// CloseRead discards what has arrived and what still does. Reads return io.EOF.
+func (c *Conn) CloseRead() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.closed || c.stopping {
+		return net.ErrClosed
+	}
+	c.readClosed = true
+	c.dropInLocked()
+	c.reader.wakeLocked()
+	c.e.attend(c)
+	return nil
+}
+
+// SetReadDeadline bounds reads, also one that is blocked; zero means no bound.
+func (c *Conn) SetReadDeadline(t time.Time) error { return c.setDeadline(&c.reader, t) }
+
+// SetWriteDeadline bounds writes, also one that is blocked; zero means no bound.
+func (c *Conn) SetWriteDeadline(t time.Time) error { return c.setDeadline(&c.writer, t) }
+
+func (c *Conn) setDeadline(s *side, t time.Time) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.closed || c.stopping {
+		return net.ErrClosed
+	}
+	s.setDeadlineLocked(t, &c.mu)
+	return nil
+}
