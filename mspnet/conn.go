@@ -1,0 +1,122 @@
+package mspnet
+
+import (
+	"context"
+	"net"
+	"time"
+
+	"mesh.example/msp/engine"
+	"mesh.example/msp/engine/msp"
+)
+
+// MaxMessage is the size of the largest message, in bytes.
+const MaxMessage = msp.MaxMessage
+
+// A Conn is a connection: a stream of bytes with the semantics of *net.TCPConn,
+// and a sequence of messages. It implements net.Conn, io.ReaderFrom and
+// io.WriterTo. All methods may be called concurrently.
+//
+// Errors other than io.EOF are *net.OpError and unwrap to
+//   - os.ErrDeadlineExceeded: a deadline is over;
+//   - net.ErrClosed: the connection, or its node, was closed here;
+//   - syscall.ECONNREFUSED: the peer refused (after an early Dial);
+//   - syscall.ECONNRESET: the peer aborted;
+//   - syscall.ETIMEDOUT: nothing was heard of the peer for 10 seconds;
+//   - syscall.EPIPE: a write after CloseWrite.
+//
+// io.EOF means that the peer has ended its direction and everything it sent was
+// read; an abort is never io.EOF. What was received in order before an abort
+// or a time-out is read first.
+type Conn struct {
+	c      *engine.Conn
+	linger linger
+}
+
+func newConn(c *engine.Conn) *Conn { return &Conn{c: c} }
+
+// Read reads bytes, across message boundaries, as net.Conn has it.
+func (c *Conn) Read(b []byte) (int, error) {
+	n, err := c.c.Read(b)
+	return n, c.opError("read", err)
+}
+
+// Write writes b, of any size, as messages of [MaxMessage] bytes and one for the
+// rest. It returns when the last is queued.
+func (c *Conn) Write(b []byte) (int, error) {
+	n, err := c.c.Write(b)
+	return n, c.opError("write", err)
+}
+
+// LocalAddr returns this end, an [Addr].
+func (c *Conn) LocalAddr() net.Addr { return Addr{Addr: c.c.LocalAddr()} }
+
+// RemoteAddr returns the peer's end, an [Addr].
+func (c *Conn) RemoteAddr() net.Addr { return Addr{Addr: c.c.RemoteAddr()} }
+
+// SetDeadline sets both deadlines; zero is none. It reaches calls that are
+// blocked.
+func (c *Conn) SetDeadline(t time.Time) error {
+	if err := c.SetReadDeadline(t); err != nil {
+		return err
+	}
+	return c.SetWriteDeadline(t)
+}
+
+// SetReadDeadline sets the deadline of reads.
+func (c *Conn) SetReadDeadline(t time.Time) error { return c.opError("set", c.c.SetReadDeadline(t)) }
+
+// SetWriteDeadline sets the deadline of writes. A write that times out may have
+// queued a part.
+func (c *Conn) SetWriteDeadline(t time.Time) error { return c.opError("set", c.c.SetWriteDeadline(t)) }
+
+// CloseWrite ends our direction: the peer reads io.EOF behind what was written.
+// Reading goes on.
+func (c *Conn) CloseWrite() error { return c.opError("close", c.c.CloseWrite()) }
+
+// CloseRead discards what has arrived and what still does; reads return io.EOF.
+// Writing goes on. A peer that still writes when our direction is closed and
+// delivered too is told to stop.
+func (c *Conn) CloseRead() error { return c.opError("close", c.c.CloseRead()) }
+
+// SetLinger tells what Close does with data that is not delivered: it is
+// delivered in the background, or, if sec is 0, dropped, and the peer told that
+// the connection was aborted. A positive number is as a negative one.
+func (c *Conn) SetLinger(sec int) error {
+	c.linger.set(sec == 0)
+	return nil
+}
+
+// Close closes the connection. It returns at once; what was written is still
+// delivered, unless SetLinger(0) was called. Blocked calls return
+// net.ErrClosed. A program that exits calls [Drain] before.
+func (c *Conn) Close() error {
+	if c.linger.aborts() {
+		return c.opError("close", c.c.Abort())
+	}
+	return c.opError("close", c.c.Close())
+}
+
+// CloseContext closes the connection, if that was not done, and waits until the
+// peer has acknowledged everything that was written: only then it returns nil.
+// If ctx is done first it returns its error and delivery goes on.
+func (c *Conn) CloseContext(ctx context.Context) error {
+	return c.opError("close", c.c.CloseContext(ctx))
+}
+
+// Stats returns the connection's counters.
+func (c *Conn) Stats() Stats { return c.c.Stats() }
+
+// Stats are a connection's counters.
+type Stats = msp.Stats
+
+// ReadMessage reads from the next message, or goes on in the one that an
+// earlier call, of Read too, read in part. more tells that the message is not
+// read to its end. It has the errors of Read.
+func (c *Conn) ReadMessage(b []byte) (n int, more bool, err error) {
+	n, more, err = c.c.Receive(b)
+	return n, more, c.opError("read", err)
+}
+
+// WriteMessage writes b as one message. An empty one, or one of more than
+// [MaxMessage] bytes, is an error, and nothing is sent.
+func (c *Conn) WriteMessage(b []byte) error { return c.opError("write", c.c.Send(b)) }

@@ -1,0 +1,43 @@
+// Package mspnet gives streams between public keys the shape of package net: a
+// program that uses net.Dial and http.Serve runs over the Mesh Streaming
+// Protocol by changing those two calls.
+//
+//	ln, err := mspnet.Listen("msp", ":80")       // on the default node
+//	err = http.Serve(ln, handler)
+//
+//	c, err := mspnet.Dial("msp", "SID:80")       // or "SID:80@host:port"
+//
+// # Nouns
+//
+// A SID is a Curve25519 public key, written as 64 hex digits; it is who a node
+// is. Where the node is on the network is found by asking the neighbours, by
+// what it announces, or from a hint: the UDP address behind the @. All packets
+// are enciphered and authenticated between the two SIDs, from the first one on;
+// there is no handshake, so a connection takes one round trip.
+//
+// A [Conn] is a stream of bytes like *net.TCPConn, and keeps the boundaries of
+// messages for those who ask: [Conn.WriteMessage] and [Conn.ReadMessage].
+//
+// A node (package mdpconn) owns identities and sockets. Programs that set
+// nothing share the one that [DefaultNode] makes, with a fresh identity; servers
+// want one with a saved identity.
+//
+// # Closing
+//
+// Close returns at once and what was written is delivered in the background. A
+// program that exits calls [Drain] before, or [Conn.CloseContext] to learn
+// whether the peer has acknowledged everything.
+//
+// # Cancellation
+//
+// A context bounds the call that it is given to and nothing after it. A result
+// that is there wins over a context that is done. A deadline wins over data
+// that is there, as in package net.
+//
+// # Limitations
+//
+// Nodes reach their neighbours, and the peers they have a hint for; streams over
+// several hops are not built yet. The published protocol has no forward
+// secrecy, and its window of 32 messages bounds the rate to 32 KB per round
+// trip.
+package mspnet
