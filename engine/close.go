@@ -15,8 +15,9 @@ func (c *Conn) Close() error {
 	return c.closeLocked(false)
 }
 
-// Abort lets go of the connection, drops what is queued and tells the peer by a
-// STOP.
+// Abort lets go of the connection, also of one that was closed and still
+// delivers: it drops what is queued and tells the peer by a STOP. It is
+// net.ErrClosed if there is nothing left to abort.
 func (c *Conn) Abort() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -24,12 +25,12 @@ func (c *Conn) Abort() error {
 }
 
 func (c *Conn) closeLocked(abort bool) error {
-	if c.closed || c.stopping {
+	if c.closed && (!abort || c.stopping || c.ended) {
 		return net.ErrClosed
 	}
 	c.closed, c.readClosed, c.writeClosed, c.stopping = true, true, true, abort
 	c.dropInLocked()
-	for _, s := range []*side{&c.reader, &c.writer} {
+	for _, s := range []*side{&c.reader, &c.writer, &c.watcher} {
 		s.stopLocked()
 		s.passed = false
 		s.wakeLocked()
@@ -61,6 +62,41 @@ func (c *Conn) CloseContext(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// Flush waits until the peer has acknowledged everything that was sent. It
+// returns what ended the connection before, or ctx's error.
+func (c *Conn) Flush(ctx context.Context) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for !c.flushed {
+		switch {
+		case c.closed:
+			return net.ErrClosed
+		case c.ended && c.err != nil:
+			return c.err
+		case c.ended:
+			return net.ErrClosed
+		}
+		if err := c.watcher.waitLocked(ctx, &c.mu); err != nil && !c.flushed {
+			return err
+		}
+	}
+	return nil
+}
+
+// Done returns a channel that is closed when the connection is over: finished in
+// both directions and delivered, or failed.
+func (c *Conn) Done() <-chan struct{} {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.done == nil {
+		c.done = make(chan struct{})
+		if c.ended {
+			close(c.done)
+		}
+	}
+	return c.done
 }
 
 // quiet waits until a closed connection has delivered everything, and a little

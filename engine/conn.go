@@ -49,6 +49,7 @@ type Conn struct {
 	eof       bool     // the peer's SHUTDOWN came, behind all of in
 	err       error    // why it ended; nil while it is open, or finished
 	ended     bool
+	done      chan struct{} // closed when ended; nil until somebody asks
 	delivered bool      // everything, our SHUTDOWN included, is acknowledged
 	flushed   bool      // every message is acknowledged, and out is empty
 	quietAt   time.Time // by then the peer has our last acknowledgement, most likely
@@ -73,7 +74,7 @@ func (e *Engine) Dial(ctx context.Context, local, remote mdpconn.Addr, early boo
 		return nil, err
 	}
 	local = t.port.addr()
-	c := &Conn{e: e, local: local, remote: remote, tenancy: t}
+	c := &Conn{e: e, local: local, remote: remote, tenancy: t, flushed: true}
 	announce := time.Duration(0)
 	if early {
 		announce = announceDelay
@@ -222,6 +223,9 @@ func (c *Conn) pumpStateLocked(now time.Time) {
 // endLocked notes that the machine is done with the connection.
 func (c *Conn) endLocked(now time.Time, err error) {
 	c.ended = true
+	if c.done != nil {
+		close(c.done)
+	}
 	if c.err == nil {
 		c.err = err
 	}

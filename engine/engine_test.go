@@ -301,3 +301,85 @@ func TestDrainWaitsForClosedConns(t *testing.T) {
 		}
 	})
 }
+
+// An abort overrides a close that still delivers.
+func TestAbortAfterClose(t *testing.T) {
+	inLab(t, func(l *lab) {
+		near, far := l.pair()
+		go near.Write(make([]byte, 1<<20)) // far does not read
+		time.Sleep(time.Second)
+		if err := near.Close(); err != nil {
+			t.Fatal(err)
+		}
+		if err := near.Close(); err != net.ErrClosed {
+			t.Errorf("second close: %v", err)
+		}
+		if err := near.Abort(); err != nil {
+			t.Errorf("abort: %v", err)
+		}
+		if err := near.Abort(); err != net.ErrClosed {
+			t.Errorf("second abort: %v", err)
+		}
+		<-near.Done()
+		<-far.Done()
+		if _, err := io.Copy(io.Discard, readerOf{far}); err != syscall.ECONNRESET {
+			t.Errorf("the peer read %v at the end, want ECONNRESET", err)
+		}
+	})
+}
+
+type readerOf struct{ c *Conn }
+
+func (r readerOf) Read(b []byte) (int, error) { return r.c.Read(b) }
+
+func TestFlush(t *testing.T) {
+	inLab(t, func(l *lab) {
+		near, far := l.pair()
+		start := time.Now()
+		if err := near.Flush(context.Background()); err != nil || time.Since(start) != 0 {
+			t.Errorf("nothing to flush: %v after %v", err, time.Since(start))
+		}
+		near.Write(make([]byte, 3000))
+		if err := near.Flush(context.Background()); err != nil {
+			t.Error(err)
+		}
+		if d := time.Since(start); d != 10*time.Millisecond {
+			t.Errorf("flushed after %v, want one round trip", d)
+		}
+		if s := near.Stats(); s.BytesAcked != 3000 || s.Queued != 0 {
+			t.Errorf("%+v after the flush", s)
+		}
+		l.net.Cut(l.links[0], l.links[1])
+		near.Write([]byte("lost"))
+		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+		defer cancel()
+		if err := near.Flush(ctx); err != context.DeadlineExceeded {
+			t.Errorf("flush: %v, want the context's error", err)
+		}
+		if err := near.Flush(context.Background()); err != syscall.ETIMEDOUT {
+			t.Errorf("flush: %v, want ETIMEDOUT", err)
+		}
+		far.Abort()
+	})
+}
+
+// Done closes for the one who waits behind the peer's end, with nothing to send.
+func TestDoneBehindEOF(t *testing.T) {
+	inLab(t, func(l *lab) {
+		near, far := l.pair()
+		far.CloseWrite()
+		if _, err := near.Read(make([]byte, 1)); err != io.EOF {
+			t.Fatal(err)
+		}
+		select {
+		case <-near.Done():
+			t.Error("done while one direction is open")
+		default:
+		}
+		far.Abort()
+		<-near.Done()
+		if _, err := near.Write(nil); err != syscall.ECONNRESET {
+			t.Errorf("write of nothing: %v, want ECONNRESET", err)
+		}
+	})
+}

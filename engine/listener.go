@@ -81,7 +81,7 @@ func (e *Engine) incoming(m *msp.Conn) *Conn {
 		m.Accept()
 		return nil
 	}
-	c := &Conn{e: e, m: m, local: fromMSP(m.Local()), remote: fromMSP(m.Remote()), listener: l}
+	c := &Conn{e: e, m: m, local: fromMSP(m.Local()), remote: fromMSP(m.Remote()), listener: l, flushed: true}
 	var err error
 	if c.tenancy, err = l.port.rent(c.local.SID, c.remote.SID); err != nil {
 		m.Fail()

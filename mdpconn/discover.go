@@ -130,7 +130,8 @@ func (n *Node) broadcast(own *ownIdentity, version byte, p *overlay.Payload) {
 		for i := range to {
 			packets[i].Addr = to[i]
 		}
-		o.plainTo(l, packets, version, 0, p)
+		refused := o.plainTo(l, packets, version, 0, p)
+		n.count.discovery.broadcastErrors.Add(uint64(refused))
 	}
 }
 
@@ -163,7 +164,8 @@ func (n *Node) noticed(sender SID, from endpoint, class candidateClass, now time
 func (n *Node) explain(asker SID, from endpoint, body []byte, now time.Time) {
 	n.count.received.explains.Add(1)
 	r := overlay.NewExplain(body)
-	for item := (overlay.ExplainItem{}); r.Next(&item); {
+	item := overlay.ExplainItem{}
+	for i := 0; i < explainItems && r.Next(&item); i++ {
 		if item.Kind != overlay.AskPrefix {
 			continue
 		}
@@ -180,6 +182,10 @@ func (n *Node) explain(asker SID, from endpoint, body []byte, now time.Time) {
 // by a node that does not announce itself: more than can be guessed.
 // Implementation.
 const knowsSID = 16
+
+// explainItems is how many items of one please-explain are looked at. Some cost
+// 20 µs. Implementation.
+const explainItems = 16
 
 // Answers to questions, of all kinds and to anybody. Implementation.
 const (

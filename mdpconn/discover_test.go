@@ -2,6 +2,9 @@ package mdpconn_test
 
 import (
 	"bytes"
+	"log/slog"
+	"strings"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -224,5 +227,50 @@ func TestDeadHint(t *testing.T) {
 		if p := a.Path(mdpconn.Primary, b.Primary()); p.Endpoint != lb.LocalAddr() {
 			t.Errorf("%+v", p)
 		}
+	})
+}
+
+// A deafLink refuses broadcasts, as a system does that does not permit them.
+type deafLink struct{ *memnet.Link }
+
+func (l deafLink) WritePackets(ps []mdpconn.Packet) (int, error) {
+	for i := range ps {
+		if ps[i].Addr == memnet.Broadcast {
+			return i, syscall.EACCES
+		}
+		if _, err := l.Link.WritePackets(ps[i : i+1]); err != nil {
+			return i, err
+		}
+	}
+	return len(ps), nil
+}
+
+func TestBroadcastsNotPermitted(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var log bytes.Buffer
+		network := memnet.New(memnet.Config{})
+		n, err := mdpconn.NewNode(mdpconn.Config{
+			Links:  []mdpconn.Link{deafLink{network.Link()}},
+			Logger: slog.New(slog.NewTextHandler(&log, nil)),
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer n.Close()
+		b, lb := newNode(t, network, mdpconn.Config{})
+		_, ib := bind(t, b, mdpconn.Addr{Port: 5})
+		defer n.Announce()()
+		send(t, n, mdpconn.Addr{Port: 5}, mdpconn.Addr{SID: b.Primary(), Port: 5}, "one")
+		time.Sleep(time.Minute)
+		ib.want(t, "no way to ask")
+		if s := n.Stats(); s.Discovery.BroadcastErrors < 20 || s.Sent.Errors < 20 {
+			t.Errorf("%+v", s)
+		}
+		if lines := strings.Count(log.String(), "\n"); lines != 1 {
+			t.Errorf("%d lines logged, want 1:\n%s", lines, &log)
+		}
+		n.AddHint(b.Primary(), lb.LocalAddr())
+		send(t, n, mdpconn.Addr{Port: 5}, mdpconn.Addr{SID: b.Primary(), Port: 5}, "two")
+		ib.want(t, "b", "two")
 	})
 }

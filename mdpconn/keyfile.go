@@ -93,7 +93,7 @@ func CreateKeyFile(path string, id *Identity) (*KeyFile, error) {
 	f, err := publishKeyFile(tmp, path, id)
 	if err != nil {
 		if errors.Is(err, fs.ErrExist) {
-			return nil, fmt.Errorf("mdpconn: key file %s exists already and is not overwritten: %w", path, fs.ErrExist)
+			return nil, fmt.Errorf("mdpconn: key file %s is not overwritten: %w", path, fs.ErrExist)
 		}
 		return nil, fmt.Errorf("mdpconn: key file not created: %w", err)
 	}

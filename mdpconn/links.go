@@ -125,7 +125,8 @@ func (n *Node) listenBroadcasts() {
 	}
 	u, err := listenUDPBroadcasts()
 	if err != nil {
-		if n.count.discovery.broadcastErrors.Add(1) > 1 {
+		n.count.discovery.broadcastErrors.Add(1)
+		if n.deafLogged.Swap(true) {
 			return
 		}
 		n.log.Warn("mdp announcements of neighbours are not received", "port", overlayUDPPort, "err", err)

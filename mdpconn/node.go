@@ -33,6 +33,7 @@ type Node struct {
 	wake          chan struct{} // cap 1; wakes the maintenance goroutine
 	running       sync.WaitGroup
 	count         counters
+	deafLogged    atomic.Bool // that broadcasts are not received
 
 	// own are the node's identities: replaced, never changed. Written with mu
 	// held.

@@ -167,8 +167,8 @@ func (o *outbox) addChallenge(c *outPacket, t target, now time.Time) {
 }
 
 // plainTo sends a packet with one plain payload, or with none if p is nil, to
-// an address.
-func (o *outbox) plainTo(l *nodeLink, addrs []Packet, version byte, flags overlay.PacketFlags, p *overlay.Payload) {
+// the addresses in packets. It gives how many of them the link refused.
+func (o *outbox) plainTo(l *nodeLink, packets []Packet, version byte, flags overlay.PacketFlags, p *overlay.Payload) (refused int) {
 	b := &o.boxes[0]
 	b.ctx = overlay.Context{}
 	e := overlay.Envelope{Version: version, Sender: overlay.To(overlay.SID(o.own.sid)), Flags: flags}
@@ -180,8 +180,8 @@ func (o *outbox) plainTo(l *nodeLink, addrs []Packet, version byte, flags overla
 	if err != nil {
 		panic("BUG: mdpconn: " + err.Error())
 	}
-	for i := range addrs {
-		addrs[i].Data = b.data
+	for i := range packets {
+		packets[i].Data = b.data
 	}
-	o.node.write(l, addrs)
+	return o.node.write(l, packets)
 }

@@ -183,8 +183,9 @@ func (n *Node) dropWaitingLocked(p *peer) {
 	p.path.waiting = nil
 }
 
-// write gives packets to a link. Those it refuses are counted and dropped.
-func (n *Node) write(l *nodeLink, ps []Packet) {
+// write gives packets to a link. Those it refuses are counted and dropped; it
+// gives their number.
+func (n *Node) write(l *nodeLink, ps []Packet) (refused int) {
 	if n.debugging() {
 		for i := range ps {
 			n.logPacket("mdp sent", l, &ps[i])
@@ -199,12 +200,14 @@ func (n *Node) write(l *nodeLink, ps []Packet) {
 		n.count.sent.packets.Add(uint64(k))
 		n.count.sent.bytes.Add(uint64(bytes))
 		if err == nil || errors.Is(err, net.ErrClosed) || k >= len(ps) {
-			return
+			return refused
 		}
+		refused++
 		n.count.sent.errors.Add(1)
 		if !l.failing.Swap(true) {
 			n.log.Warn("mdp link refuses packets", "link", l.link.LocalAddr(), "to", ps[k].Addr, "err", err)
 		}
 		ps = ps[k+1:]
 	}
+	return refused
 }

@@ -107,17 +107,20 @@ func checkHostPort(s string) error {
 }
 
 // reachable returns an address at which others find a socket that is bound to
-// every address of the host: one of its own, the loopback one if there is no
-// other.
+// every address of the host: one of its own of the same family, the loopback one
+// if there is no other.
 func reachable(a netip.AddrPort) netip.AddrPort {
 	if !a.Addr().IsUnspecified() {
 		return a
 	}
 	best := netip.AddrFrom4([4]byte{127, 0, 0, 1})
+	if a.Addr().Is6() {
+		best = netip.IPv6Loopback()
+	}
 	addrs, _ := net.InterfaceAddrs()
 	for _, ia := range addrs {
 		p, err := netip.ParsePrefix(ia.String())
-		if err == nil && p.Addr().Is4() && !p.Addr().IsLoopback() && p.Addr().IsGlobalUnicast() {
+		if err == nil && p.Addr().Is4() == a.Addr().Is4() && p.Addr().IsGlobalUnicast() {
 			best = p.Addr()
 			break
 		}

@@ -103,6 +103,17 @@ func (c *Conn) CloseContext(ctx context.Context) error {
 	return c.opError("close", c.c.CloseContext(ctx))
 }
 
+// Flush waits until the peer has acknowledged everything that was written; the
+// connection stays open. It fails with what ended the connection before, or with
+// ctx's error.
+func (c *Conn) Flush(ctx context.Context) error { return c.opError("write", c.c.Flush(ctx)) }
+
+// Done returns a channel that is closed when the connection is over: both
+// directions ended and delivered, or an error. An idle writer learns so what
+// becomes of the connection behind the peer's end, where reads only give io.EOF;
+// a Write tells why.
+func (c *Conn) Done() <-chan struct{} { return c.c.Done() }
+
 // Stats returns the connection's counters.
 func (c *Conn) Stats() Stats { return c.c.Stats() }
 

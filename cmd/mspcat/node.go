@@ -1,0 +1,75 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/netip"
+	"strconv"
+	"time"
+
+	"mesh.example/msp/mdpconn"
+	"mesh.example/msp/mspnet"
+)
+
+// newNode makes the node of a command, with one UDP socket, or with one of each
+// family if it has to reach IPv6 addresses.
+func (o *options) newNode(id *mdpconn.Identity, v6 bool, log *slog.Logger) (*mdpconn.Node, error) {
+	config := mdpconn.Config{
+		Identities: []*mdpconn.Identity{id},
+		Silent:     o.silent,
+		Logger:     log,
+	}
+	switch {
+	case o.bind != "":
+		config.UDP = []string{string(o.bind)}
+	case v6:
+		config.UDP = []string{"0.0.0.0:0", "[::]:0"}
+	}
+	if o.noAnnounce {
+		config.Announce = mdpconn.AnnounceNever
+	}
+	return mdpconn.NewNode(config)
+}
+
+// farewell bounds how long the program stays to repeat its last
+// acknowledgements.
+const farewell = 3 * time.Second
+
+// leave closes the node. What is still open is aborted; connections that have
+// ended in order get the time to see that the peer knows it.
+func leave(node *mdpconn.Node, ints *interrupts) {
+	ctx, cancel := context.WithTimeout(context.Background(), farewell)
+	defer cancel()
+	ctx, cancel2 := ints.bounded(ctx, ints.second)
+	defer cancel2()
+	mspnet.Drain(ctx, node) // it was told before what was not delivered
+	node.Close()
+}
+
+// maxHints bounds the addresses of one host name that are tried.
+const maxHints = 4
+
+// resolveHints looks up UDP addresses.
+func resolveHints(ctx context.Context, hostPorts []string) ([]netip.AddrPort, error) {
+	var hints []netip.AddrPort
+	for _, hp := range hostPorts {
+		host, service, err := net.SplitHostPort(hp)
+		if err != nil {
+			return nil, usagef("UDP address %q: expected HOST:PORT", hp)
+		}
+		port, err := strconv.ParseUint(service, 10, 16)
+		if err != nil {
+			return nil, usagef("UDP address %q: expected HOST:PORT with a port of 1 to 65535", hp)
+		}
+		ips, err := net.DefaultResolver.LookupNetIP(ctx, "ip", host)
+		if err != nil {
+			return nil, fmt.Errorf("host of %q not found: expected a name or an IP address: %w", hp, err)
+		}
+		for _, ip := range ips[:min(len(ips), maxHints)] {
+			hints = append(hints, netip.AddrPortFrom(ip.Unmap(), uint16(port)))
+		}
+	}
+	return hints, nil
+}

@@ -1,0 +1,26 @@
+// Package mdpconn is MDP, the datagram protocol of Serval meshes: enciphered
+// and authenticated datagrams between identities, whatever addresses these have
+// at the moment. It is for those who want datagrams, or write a protocol on top;
+// streams are in package mspnet.
+//
+// An [Identity] is a secret from which keys follow; its public key is its [SID].
+// An [Addr] is a SID and a [Port]. A [Node] has identities, binds ports ([Socket],
+// or with [Node.ListenPacket] a net.PacketConn), and sends and receives
+// [Datagram]s over its [Link]s: UDP sockets, or the memory networks of package
+// memnet. Nodes find each other by hints ([Node.AddHint]), by announcements
+// ([Node.Announce]) and by asking, and believe no address until the peer has
+// answered from there.
+//
+// Nothing here takes a context: nothing blocks for long but reading from a
+// net.PacketConn, which has deadlines. [Node.Close] ends everything that belongs
+// to a node; nothing belongs to the package.
+//
+// # Limitations
+//
+// A node reaches direct neighbours only: it neither routes nor relays, and
+// leaves the link state of others unread. A stock node finds it and answers it,
+// but does not send again what is lost. Datagrams that are plain, or signed only,
+// are dropped, and so are broadcast ones. MDP itself gives neither forward
+// secrecy nor protection from replays: a handler has to bear datagrams that come
+// twice, also long after.
+package mdpconn
