@@ -2,18 +2,22 @@ package msp
 
 import "time"
 
-// A closedTable remembers connections that ended: for a while it repeats the
-// last acknowledgement to a peer that missed it (§8.2), and longer it knows that
-// a FIRST on the same 4-tuple may be a late one (§9).
+// A closedTable knows connections that ended: for a while they linger, to repeat
+// the last acknowledgement to a peer that missed it (§8.2), and for longer they
+// are remembered, as a FIRST on the same 4-tuple may be a late one (§9).
+//
+// It needs no timer: what is too old goes when the table is next looked at.
 type closedTable struct {
-	byTuple map[tuple]*closedConn
-	queue   []*closedConn // in the order in which they ended
+	byTuple    map[tuple]*closedConn
+	lingering  []*closedConn // by queuedUntil
+	remembered []*closedConn // in the order in which they ended or their linger did
 }
 
 type closedConn struct {
 	tuple
-	ended       time.Time
-	lingerUntil time.Time // zero if the connection was not finished
+	cause       Cause
+	lingerUntil time.Time // if it was finished; else when it ended
+	queuedUntil time.Time // lingerUntil, as it was when last put into the queue
 	ack         Seq       // the last acknowledgement
 	flags       Flags
 }
@@ -26,56 +30,107 @@ func (t *closedTable) len() int { return len(t.byTuple) }
 
 // add remembers c, which has just ended.
 func (t *closedTable) add(now time.Time, key tuple, c *Conn) {
-	r := &closedConn{tuple: key, ended: now}
-	if c.cause == Finished {
-		r.lingerUntil = now.Add(lingerTime)
-		r.ack, r.flags = c.rcv.ack()
-	}
+	r := &closedConn{tuple: key, cause: c.cause, lingerUntil: now}
 	t.byTuple[key] = r
-	t.queue = append(t.queue, r)
+	if c.cause == Finished {
+		r.ack, r.flags = c.rcv.ack()
+		r.linger(now)
+		r.queuedUntil = r.lingerUntil
+		t.lingering = append(t.lingering, r)
+	} else {
+		t.remembered = append(t.remembered, r)
+	}
 	t.expire(now)
 }
 
-// expire forgets what is too old or too much, the oldest first.
+// forget drops what is known of key, as a new connection has taken its place.
+func (t *closedTable) forget(key tuple) { delete(t.byTuple, key) }
+
+// get returns what is known of key; nil if nothing.
+func (t *closedTable) get(now time.Time, key tuple) *closedConn {
+	t.expire(now)
+	if r := t.byTuple[key]; r != nil && now.Before(r.forgetAt()) {
+		return r
+	}
+	return nil
+}
+
+// expire ends lingers and forgets what is too old or too much, the oldest first.
 func (t *closedTable) expire(now time.Time) {
-	for len(t.queue) > 0 {
-		r := t.queue[0]
-		old := now.Sub(r.ended) >= rememberTime
-		many := len(t.queue) > rememberLimit && now.After(r.lingerUntil)
-		if !old && !many && len(t.queue) <= lingerLimit {
+	for len(t.lingering) > 0 {
+		r, many := t.lingering[0], len(t.lingering) > lingerLimit
+		if now.Before(r.queuedUntil) && !many {
+			break
+		}
+		t.lingering = pop(t.lingering)
+		switch {
+		case t.byTuple[r.tuple] != r: // another took its place
+		case r.lingers(now) && !many: // a retransmission was heard
+			r.queuedUntil = r.lingerUntil
+			t.lingering = append(t.lingering, r)
+		default:
+			t.remembered = append(t.remembered, r)
+		}
+	}
+	for len(t.remembered) > 0 {
+		r := t.remembered[0]
+		if now.Before(r.forgetAt()) && len(t.remembered) <= rememberLimit {
 			return
 		}
+		t.remembered = pop(t.remembered)
 		if t.byTuple[r.tuple] == r {
 			delete(t.byTuple, r.tuple)
 		}
-		t.queue[0] = nil
-		t.queue = t.queue[1:]
 	}
-	t.queue = nil
 }
 
-// known reports whether key ended within the last minute.
-func (t *closedTable) known(now time.Time, key tuple) bool {
-	t.expire(now)
-	return t.byTuple[key] != nil
+// pop takes the first out of q; nothing keeps the memory of an empty queue.
+func pop(q []*closedConn) []*closedConn {
+	if len(q) == 1 {
+		return nil
+	}
+	q[0] = nil
+	return q[1:]
 }
 
-// lingers reports whether packets of the ended connection may still be about.
-func (t *closedTable) lingers(now time.Time, key tuple) bool {
-	r := t.byTuple[key]
-	return r != nil && now.Before(r.lingerUntil)
+// linger begins the linger, or begins it anew.
+func (r *closedConn) linger(now time.Time) { r.lingerUntil = now.Add(lingerTime) }
+
+// lingers reports whether r, which may be nil, still acknowledges.
+func (r *closedConn) lingers(now time.Time) bool { return r != nil && now.Before(r.lingerUntil) }
+
+func (r *closedConn) forgetAt() time.Time { return r.lingerUntil.Add(rememberTime) }
+
+// stopReceived ends the linger: the peer has forgotten the connection (§8.2).
+func (r *closedConn) stopReceived(now time.Time) {
+	if r.lingers(now) {
+		r.lingerUntil = now
+	}
+}
+
+// answersStray reports whether a packet that opens nothing and is not
+// re-acknowledged deserves a STOP. r is what is known of its 4-tuple, nil if
+// nothing. A packet of a connection that ended well, or by the peer's own STOP,
+// is merely late (§9).
+func (r *closedConn) answersStray(p Packet) bool {
+	switch {
+	case r == nil, p.isFreshFirst():
+		return true
+	case p.Flags&FlagFirst != 0:
+		return false
+	}
+	return r.cause == Aborted || r.cause == TimedOut
 }
 
 // reacknowledge answers the retransmission of a finished connection's last
-// messages, and reports whether p was one.
-func (m *Mux) reacknowledge(now time.Time, t tuple, p Packet) bool {
-	r := m.closed.byTuple[t]
-	if r == nil || p.Kind == KindFlags || !now.Before(r.lingerUntil) {
+// messages, and reports whether p was a packet of one that lingers.
+func (m *Mux) reacknowledge(now time.Time, r *closedConn, p Packet) bool {
+	if p.Kind == KindFlags || !r.lingers(now) {
 		return false
 	}
 	if p.Kind == KindMessage {
-		r.lingerUntil = now.Add(lingerTime)
-		m.owed = append(m.owed, reply{t, Packet{Kind: KindAck, Flags: r.flags, Ack: r.ack}})
+		r.linger(now)
+		m.owed = append(m.owed, reply{r.tuple, Packet{Kind: KindAck, Flags: r.flags, Ack: r.ack}})
 	}
 	return true // an ack of its own: the peer is closing too
 }

@@ -22,10 +22,12 @@ const (
 	maxTimeout     = 2 * time.Second
 
 	fastAcks       = 3                       // unmoved acks that bring a fast retransmission (§4.4)
-	stalledProbe   = 1500 * time.Millisecond // between messages to a peer whose reader is slow (§4.5)
+	stalledAnswers = 3                       // retransmissions in a row that were duplicates: the reader is slow (§4.5)
+	stalledProbe   = 1500 * time.Millisecond // between messages to such a peer
 	holdMessages   = 64                      // kept for reordering or for the reader (§5.4)
 	silenceLimit   = 3 * time.Second         // without a packet: begin to probe (§7)
 	silenceProbe   = 500 * time.Millisecond  // between probes (§7)
+	probeGap       = time.Second             // ack-only packets closer than this are probes (§5.3)
 	keepAliveGroup = 300 * time.Millisecond  // keep-alives to one SID this close go together (§7)
 	orphanTimeout  = 60 * time.Second        // closed by us, delivered, and the peer never closes (§8.1)
 

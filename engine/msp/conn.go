@@ -49,9 +49,10 @@ type Conn struct {
 	probation  bool      // may be the ghost of an earlier connection (§9)
 	accepted   bool      // no longer counted in the listener's backlog
 	heard      bool      // a packet has arrived: no FIRST any more
+	plain      bool      // one without FIRST has: the peer has heard us
 	heardData  bool      // a message has arrived
-	announceAt time.Time // the next ack-only FIRST; zero once heard
-	announced  int       // how many there were
+	announceAt time.Time // the next ack-only FIRST; zero once heard or a message serves
+	announced  bool      // there was one
 	discard    bool      // nobody reads: take and drop what comes
 	closed     bool      // the application has let go of both directions
 	orphanAt   time.Time // give up waiting for the peer's SHUTDOWN
@@ -259,12 +260,13 @@ func (c *Conn) Close() {
 	c.mux.touch(c)
 }
 
-// Stop aborts: what is queued is dropped and the peer gets one STOP (§8.3).
+// Stop aborts: what is queued is dropped and the peer, if it may know of the
+// connection, gets one STOP (§8.3).
 func (c *Conn) Stop() {
 	if c.cause != Open {
 		return
 	}
-	c.stopDue = true
+	c.stopDue = c.heard || c.stats.PacketsSent > 0
 	c.end(Aborted)
 }
 

@@ -22,6 +22,7 @@ type script struct {
 	eof      bool
 	slow     bool
 	nextRead time.Time
+	endedAt  time.Time
 }
 
 func (a *script) step(s *sim) {
@@ -42,10 +43,29 @@ func (a *script) step(s *sim) {
 		a.got = append(a.got, append([]byte(nil), b...))
 		a.c.mux.cfg.free(b)
 		if a.slow {
-			a.nextRead = s.now.Add(time.Duration(s.rng.IntN(100)) * time.Millisecond)
+			pause := 100
+			if s.rng.IntN(50) == 0 {
+				pause = 4000
+			}
+			a.nextRead = s.now.Add(time.Duration(s.rng.IntN(pause)) * time.Millisecond)
 		}
 	}
 	a.eof = a.eof || a.c.EOF()
+	if a.endedAt.IsZero() && a.c.Cause() != Open {
+		a.endedAt = s.now
+	}
+}
+
+// wake is a sim's alarm: when an application that pauses reads on.
+func wake(s *sim, scripts ...*script) func() time.Time {
+	return func() (at time.Time) {
+		for _, a := range scripts {
+			if a.nextRead.After(s.now) {
+				at = earlier(at, a.nextRead)
+			}
+		}
+		return at
+	}
 }
 
 func messages(rng *rand.Rand, n int) [][]byte {
@@ -64,12 +84,14 @@ func messages(rng *rand.Rand, n int) [][]byte {
 type counter struct{ allocated, freed int }
 
 func (n *counter) config(first Seq) Config {
-	return Config{
-		SendQueue:  32,
-		Alloc:      func(n2 int) []byte { n.allocated++; return make([]byte, n2) },
-		Free:       func(b []byte) { n.freed++ },
-		initialSeq: first,
-	}
+	cfg := Config{SendQueue: 32, initialSeq: first}
+	n.use(&cfg)
+	return cfg
+}
+
+func (n *counter) use(cfg *Config) {
+	cfg.Alloc = func(size int) []byte { n.allocated++; return make([]byte, size) }
+	cfg.Free = func([]byte) { n.freed++ }
 }
 
 // TestHostileLink runs two ends across 30% loss, reordering, duplication and a
@@ -77,15 +99,55 @@ func (n *counter) config(first Seq) Config {
 // sent; an end that saw EOF has all of it; an end that did not see it timed out
 // after 10 s in which the link gave it nothing.
 func TestHostileLink(t *testing.T) {
-	for seed := range *seeds {
-		t.Run(fmt.Sprint(seed), func(t *testing.T) {
-			t.Parallel()
-			hostileRun(t, uint64(seed))
-		})
+	runs := make([]outcome, *seeds)
+	t.Run("seed", func(t *testing.T) {
+		for seed := range runs {
+			t.Run(fmt.Sprint(seed), func(t *testing.T) {
+				t.Parallel()
+				hostileRun(t, uint64(seed), &runs[seed])
+			})
+		}
+	})
+	sum := outcome{ends: map[Cause]int{}}
+	for _, r := range runs {
+		sum.sent += r.sent
+		sum.delivered += r.delivered
+		sum.packets += r.packets
+		sum.lost += r.lost
+		sum.retransmitted += r.retransmitted
+		for cause, n := range r.ends {
+			sum.ends[cause] += n
+		}
+	}
+	t.Logf("ends: %v", sum.ends)
+	t.Logf("messages: %d of %d delivered, %d retransmissions; packets: %d, %d lost",
+		sum.delivered, sum.sent, sum.retransmitted, sum.packets, sum.lost)
+	// A machine that delivers nothing, or a link that does no harm, must not pass.
+	if *seeds >= 100 {
+		if n := sum.ends[Finished]; n < *seeds {
+			t.Errorf("%d of %d ends finished, want half of them", n, 2**seeds)
+		}
+		if sum.ends[TimedOut] == 0 {
+			t.Error("no end timed out, although links were cut for more than 10 s")
+		}
+		if sum.delivered < sum.sent/2 {
+			t.Errorf("%d of %d messages delivered, want half of them", sum.delivered, sum.sent)
+		}
+		if sum.lost < sum.packets/4 || sum.retransmitted < uint64(sum.delivered/4) {
+			t.Errorf("%d of %d packets lost, %d retransmissions: not hostile", sum.lost, sum.packets, sum.retransmitted)
+		}
 	}
 }
 
-func hostileRun(t *testing.T, seed uint64) {
+// outcome is what one run came to.
+type outcome struct {
+	ends            map[Cause]int
+	sent, delivered int // messages
+	packets, lost   int
+	retransmitted   uint64
+}
+
+func hostileRun(t *testing.T, seed uint64, result *outcome) {
 	s := newSim(t, seed)
 	first := Seq(0)
 	if seed%2 == 1 {
@@ -102,9 +164,11 @@ func hostileRun(t *testing.T, seed uint64) {
 	s.loss = func(Addr, []byte) bool { return s.rng.Float64() < 0.3 || cut() }
 	s.delay = func() time.Duration { return time.Duration(1+s.rng.IntN(60)) * time.Millisecond }
 	s.dup = func() bool { return s.rng.Float64() < 0.1 }
+	wire := watchWire(s, first)
 
 	a := &script{toSend: messages(s.rng, s.rng.IntN(300)), slow: seed%3 == 0}
 	b := &script{toSend: messages(s.rng, s.rng.IntN(300)), slow: seed%5 == 0}
+	s.alarm = wake(s, a, b)
 	if _, err := server.Listen(addr('S', 80), 8); err != nil {
 		t.Fatal(err)
 	}
@@ -112,11 +176,13 @@ func hostileRun(t *testing.T, seed uint64) {
 	if a.c, err = client.Dial(s.now, addr('C', 70000), addr('S', 80), 0); err != nil {
 		t.Fatal(err)
 	}
+	wire.end('C').conn = a.c
 	ended := func() bool {
 		if b.c == nil {
 			if c := server.NextEvent(); c != nil {
 				b.c = c
 				c.Accept()
+				wire.end('S').conn = c
 			}
 		}
 		a.step(s)
@@ -134,10 +200,19 @@ func hostileRun(t *testing.T, seed uint64) {
 		a.step(s)
 		b.step(s)
 	}
-	checkEnd(t, s, "client", a, b)
-	if b.c != nil {
-		checkEnd(t, s, "server", b, a)
+	result.ends = map[Cause]int{}
+	for name, end := range map[string][2]*script{"client": {a, b}, "server": {b, a}} {
+		me, peer := end[0], end[1]
+		if me.c == nil {
+			continue
+		}
+		checkEnd(t, name, me, peer, wire.end(me.c.local.SID[0]).heardAt)
+		result.ends[me.c.Cause()]++
+		result.sent += me.sent
+		result.delivered += len(me.got)
+		result.retransmitted += me.c.Stats().Retransmitted
 	}
+	result.packets, result.lost = wire.packets, wire.lost
 	s.run(2*time.Minute, never)
 	if client.timers.Len()+server.timers.Len() != 0 || len(client.conns)+len(server.conns) != 0 {
 		t.Errorf("left behind: %d timers, %d connections", client.timers.Len()+server.timers.Len(), len(client.conns)+len(server.conns))
@@ -147,7 +222,7 @@ func hostileRun(t *testing.T, seed uint64) {
 	}
 }
 
-func checkEnd(t *testing.T, s *sim, name string, me, peer *script) {
+func checkEnd(t *testing.T, name string, me, peer *script, heardAt time.Time) {
 	t.Helper()
 	if len(me.got) > len(peer.toSend) {
 		t.Fatalf("%s got %d messages, %d were sent", name, len(me.got), len(peer.toSend))
@@ -163,7 +238,7 @@ func checkEnd(t *testing.T, s *sim, name string, me, peer *script) {
 			t.Errorf("%s finished with %d of %d messages, EOF %v", name, len(me.got), len(peer.toSend), me.eof)
 		}
 	case TimedOut:
-		if silence := me.c.idle.deadAt().Sub(me.c.idle.lastHeard); silence < 10*time.Second {
+		if silence := me.endedAt.Sub(heardAt); silence != 10*time.Second {
 			t.Errorf("%s timed out after %v", name, silence)
 		}
 		if me.eof && len(me.got) != len(peer.toSend) {

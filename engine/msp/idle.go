@@ -22,6 +22,14 @@ func (i *idleState) keepAliveAt() time.Time {
 	return earlier(i.lastSent.Add(keepAliveInterval), probe)
 }
 
+// answersProbe reports whether an ack-only packet that arrives now is the probe
+// of a peer that hears nothing, as more than one a second is, and we have been
+// as quiet as it thinks (§5.3). An answer follows our last packet by what makes a
+// gap no probe, so that it is never answered in turn.
+func (i *idleState) answersProbe(now time.Time) bool {
+	return now.Sub(i.lastHeard) < probeGap && now.Sub(i.lastSent) >= probeGap
+}
+
 // deadAt returns when the connection ends for silence.
 func (i *idleState) deadAt() time.Time { return i.lastHeard.Add(idleTimeout) }
 

@@ -9,9 +9,13 @@ func (c *Conn) receive(now time.Time, p Packet) {
 		c.stopReceived()
 		return
 	}
+	una := c.snd.una
 	if p.Kind != KindFlags && !c.ackReceived(now, p) {
 		c.stats.Dropped++
 		return
+	}
+	if p.Kind == KindAck && c.heard && c.snd.una == una && c.idle.answersProbe(now) {
+		c.ackNow = true
 	}
 	c.idle.lastHeard = now
 	if !c.heard {
@@ -19,11 +23,13 @@ func (c *Conn) receive(now time.Time, p Packet) {
 		c.announceAt = time.Time{}
 		c.news()
 	}
+	late := p.Flags&FlagFirst != 0 && c.plain
+	c.plain = c.plain || p.Flags&FlagFirst == 0
 	switch {
 	case p.Kind == KindMessage:
-		c.messageReceived(p)
-	case p.Kind == KindAck && p.Flags&FlagFirst != 0:
-		c.ackNow = true // "also when that was itself ack-only" (§6.2)
+		c.messageReceived(p, late)
+	case p.Kind == KindAck && p.Flags&FlagFirst != 0 && !late:
+		c.ackNow = true
 	}
 	c.mux.touch(c)
 }
@@ -31,12 +37,12 @@ func (c *Conn) receive(now time.Time, p Packet) {
 // ackReceived handles the ack field. It reports false for a packet that
 // acknowledges what was never sent, which is dropped whole (§5.1).
 func (c *Conn) ackReceived(now time.Time, p Packet) bool {
-	if !c.heard && c.snd.sent == 0 && c.stats.PacketsSent == 1 {
-		c.snd.rtt.update(max(now.Sub(c.idle.lastSent), time.Microsecond)) // our FIRST was answered
-	}
-	una := c.snd.una
+	una, inFlight := c.snd.una, c.snd.sent
 	if !c.snd.ackReceived(now, p.Ack, p.Flags&FlagAck != 0, p.Kind == KindAck, c.mux.cfg.free) {
 		return false
+	}
+	if !c.heard && inFlight == 0 && c.stats.PacketsSent == 1 && p.Flags&FlagFirst == 0 {
+		c.snd.rtt.update(max(now.Sub(c.idle.lastSent), time.Microsecond)) // our FIRST was answered
 	}
 	if c.snd.una != una {
 		c.peer.rtt = c.snd.rtt.learned()
@@ -46,12 +52,14 @@ func (c *Conn) ackReceived(now time.Time, p Packet) bool {
 	return true
 }
 
-func (c *Conn) messageReceived(p Packet) {
+// messageReceived takes a message. late tells that it was sent before the peer
+// had heard us, and arrived after it had: no answer to it is missed (§5.3).
+func (c *Conn) messageReceived(p Packet, late bool) {
 	c.heardData = true
-	switch c.rcv.insert(p, c.mux.cfg.alloc) {
+	switch c.rcv.insert(p, c.mux.cfg.alloc, c.mux.cfg.free) {
 	case arrivedDuplicate:
 		c.stats.Duplicates++
-		c.ackNow = true // our acknowledgement may be lost (§5.3)
+		c.ackNow = c.ackNow || !late // our acknowledgement may be lost (§5.3)
 		return
 	case arrivedBeyond:
 		c.stats.Dropped++
@@ -70,18 +78,20 @@ func (c *Conn) messageReceived(p Packet) {
 }
 
 // settle takes what the application has no part in: messages that nobody will
-// read, and bare SHUTDOWNs. It ends the connection when both directions have
-// shut down (§8.1).
+// read, and bare SHUTDOWNs, also behind the last messages of a connection that
+// has ended. It ends the connection when both directions have shut down (§8.1).
 func (c *Conn) settle() {
-	if c.cause != Open || c.probation {
+	if c.probation {
 		return
 	}
 	for c.rcv.nextIsEmpty() || c.discard && c.rcv.hasNext() {
 		c.mux.cfg.free(c.rcv.take())
 		c.ackWanted = true
-		c.news()
+		if c.cause == Open {
+			c.news()
+		}
 	}
-	if c.rcv.shutdown && c.snd.acked() {
+	if c.cause == Open && c.rcv.shutdown && c.snd.acked() {
 		c.end(Finished)
 	}
 }

@@ -60,7 +60,7 @@ func (m *Mux) listener(local Addr) *Listener {
 // open creates the connection that a peer's first packet asks for. On a 4-tuple
 // that was closed a moment ago it begins on probation (§9).
 func (m *Mux) open(now time.Time, l *Listener, t tuple, p Packet) {
-	ghost := m.closed.known(now, t)
+	ghost := m.closed.get(now, t) != nil
 	switch {
 	case l.Allow != nil && !l.Allow(t.remote):
 		m.stats.Filtered++
@@ -83,7 +83,8 @@ func (m *Mux) open(now time.Time, l *Listener, t tuple, p Packet) {
 		l.waiting++
 		c.news()
 	}
-	c.ackNow = p.Kind == KindAck || ghost
+	c.ackWanted = true // "answered at once, with 00 ffff if there is nothing to acknowledge yet" (§6.2)
+	c.ackNow = ghost
 	c.receive(now, p)
 }
 
@@ -92,25 +93,32 @@ func (m *Mux) open(now time.Time, l *Listener, t tuple, p Packet) {
 // FIRST away, and as we have sent no message yet it has nothing to acknowledge:
 // that proves that the new connection is alive (§9).
 func (m *Mux) inputProbation(now time.Time, c *Conn, p Packet) {
-	if p.Flags&(FlagAck|FlagStop) == FlagAck {
-		m.reacknowledge(now, tuple{c.local, c.remote}, p)
+	t := tuple{c.local, c.remote}
+	switch {
+	case p.Flags&(FlagAck|FlagStop) == FlagAck:
+		m.reacknowledge(now, m.closed.get(now, t), p)
 		return
-	}
-	if p.Flags&(FlagFirst|FlagStop) == 0 {
+	case p.Flags&(FlagFirst|FlagStop) == 0:
+		if c.listener.waiting >= c.listener.Backlog {
+			m.stats.BacklogDrops++
+			return // to be repeated, as every opening that finds the backlog full
+		}
 		c.probation = false
 		c.listener.ghosts--
 		c.listener.waiting++
 		m.stats.Accepted++
+		m.closed.forget(t)
 		c.news()
 		c.settle()
-	} else if p.Kind != KindFlags {
+	case p.Kind != KindFlags:
 		c.ackNow = true // a repeated opening: our answer may be lost
 	}
 	c.receive(now, p)
 }
 
-// Accept takes the connection out of its listener's backlog. It does nothing on
-// one that was dialled or accepted already.
+// Accept takes the connection out of its listener's backlog, where it counts
+// also after its end. It does nothing on one that was dialled or accepted
+// already.
 func (c *Conn) Accept() {
 	if c.listener == nil || c.accepted {
 		return

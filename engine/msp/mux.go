@@ -55,7 +55,7 @@ func NewMux(cfg Config) *Mux {
 // or lingers.
 func (m *Mux) Dial(now time.Time, local, remote Addr, announce time.Duration) (*Conn, error) {
 	t := tuple{local, remote}
-	if m.conns[t] != nil || m.closed.lingers(now, t) {
+	if m.conns[t] != nil || m.closed.get(now, t).lingers(now) {
 		return nil, ErrInUse
 	}
 	c := m.newConn(now, t)
@@ -112,10 +112,12 @@ func (m *Mux) InputUnbound(now time.Time, local, remote Addr, b []byte, answer b
 	}
 	m.stats.Unknown++
 	t := tuple{local, remote}
-	if m.reacknowledge(now, t, p) {
-		return
-	}
-	if answer && p.isFreshFirst() {
+	r := m.closed.get(now, t)
+	switch {
+	case p.Flags&FlagStop != 0:
+		r.stopReceived(now)
+	case m.reacknowledge(now, r, p):
+	case answer && p.isFreshFirst():
 		m.stop(now, t)
 	}
 }
@@ -123,15 +125,17 @@ func (m *Mux) InputUnbound(now time.Time, local, remote Addr, b []byte, answer b
 // inputUnknown handles a packet of no open connection: an opening, a
 // retransmission to one that lingers, or a stray that is told to STOP (§10).
 func (m *Mux) inputUnknown(now time.Time, t tuple, p Packet) {
-	if p.Flags&FlagStop != 0 {
-		return // never answer a STOP with a STOP
-	}
 	if l := m.listener(t.local); l != nil && p.isFreshFirst() {
 		m.open(now, l, t, p)
 		return
 	}
 	m.stats.Unknown++
-	if !m.reacknowledge(now, t, p) {
+	r := m.closed.get(now, t)
+	switch {
+	case p.Flags&FlagStop != 0: // "A STOP MUST NOT be answered, least of all with STOP" (§8.3)
+		r.stopReceived(now)
+	case m.reacknowledge(now, r, p):
+	case r.answersStray(p):
 		m.stop(now, t)
 	}
 }
@@ -208,11 +212,12 @@ func (m *Mux) forget(now time.Time, c *Conn) {
 	m.peers.leave(c)
 	if c.listener != nil {
 		m.byPeers--
+	}
+	if c.probation {
 		c.Accept()
+		return
 	}
-	if !c.probation {
-		m.closed.add(now, t, c)
-	}
+	m.closed.add(now, t, c)
 }
 
 // NextEvent returns a connection that has news: it was opened by a peer, heard
@@ -255,7 +260,7 @@ func (m *Mux) Stats() MuxStats {
 func (m *Mux) keepAliveGroup(now time.Time, c *Conn) {
 	limit := now.Add(keepAliveGroup)
 	for _, d := range c.peer.conns {
-		if d.ackNow || d.probation || d.cause != Open || d.local.SID != c.local.SID {
+		if d.ackNow || !d.heard || d.probation || d.cause != Open || d.local.SID != c.local.SID {
 			continue
 		}
 		if !d.idle.keepAliveAt().After(limit) {

@@ -25,20 +25,27 @@ func (c *Conn) advance(now time.Time) {
 	if !c.announceAt.IsZero() && !now.Before(c.announceAt) {
 		c.announce(now)
 	}
-	if !now.Before(c.idle.keepAliveAt()) {
+	// Where one of a group is due mostly all are; only the first looks for them.
+	if c.heard && !c.ackNow && !c.snd.repair && !now.Before(c.idle.keepAliveAt()) {
 		c.keepAlive(now)
 		c.mux.keepAliveGroup(now, c)
 	}
 }
 
-// announce repeats an ack-only FIRST until the peer has answered (§6.1), unless
-// messages in flight do that.
+// announce sends an ack-only FIRST, and again until the peer has answered,
+// unless messages do that (§6.1). Its doublings of the timeout are the sender's:
+// a path that is slow to the one is slow to the other.
 func (c *Conn) announce(now time.Time) {
-	if c.snd.sent == 0 && len(c.snd.queue) == 0 {
-		c.ackNow = true
+	if len(c.snd.queue) > 0 {
+		c.announceAt = time.Time{}
+		return
 	}
-	c.announceAt = now.Add(c.snd.rtt.timeout(c.announced))
-	c.announced++
+	if c.announced {
+		c.snd.backoff++
+	}
+	c.announced = true
+	c.ackNow = true
+	c.announceAt = now.Add(c.snd.timeout())
 }
 
 // keepAlive sends something: to a silent peer the oldest message in flight,
@@ -118,7 +125,9 @@ func (c *Conn) nextTimeout() time.Time {
 	if c.probation {
 		return at
 	}
-	at = earlier(at, c.idle.keepAliveAt())
+	if c.heard {
+		at = earlier(at, c.idle.keepAliveAt())
+	}
 	at = earlier(at, c.snd.timeoutAt)
 	at = earlier(at, c.announceAt)
 	return earlier(at, c.orphanAt)

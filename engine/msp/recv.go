@@ -33,7 +33,9 @@ const (
 )
 
 // insert takes a message. It keeps a copy of the payload in a buffer of alloc.
-func (r *receiver) insert(p Packet, alloc func(int) []byte) arrival {
+// What it holds behind a SHUTDOWN it gives to free: "a message numbered after
+// the one with SHUTDOWN MUST be ignored" (§5.2).
+func (r *receiver) insert(p Packet, alloc func(int) []byte, free func([]byte)) arrival {
 	ahead := p.Seq.sub(r.next)
 	switch {
 	case ahead < 0:
@@ -55,6 +57,7 @@ func (r *receiver) insert(p Packet, alloc func(int) []byte) arrival {
 	}
 	if s.shutdown {
 		r.sawShutdown, r.shutdownSeq = true, p.Seq
+		r.dropFrom(ahead+1, free)
 	}
 	r.held++
 	if ahead != r.ready {
@@ -112,12 +115,15 @@ func (r *receiver) drop(free func([]byte)) {
 }
 
 // dropGaps forgets what is held behind a gap that will not be filled.
-func (r *receiver) dropGaps(free func([]byte)) {
+func (r *receiver) dropGaps(free func([]byte)) { r.dropFrom(r.ready, free) }
+
+// dropFrom forgets what is held i numbers after the next and behind.
+func (r *receiver) dropFrom(i int, free func([]byte)) {
 	if r.held == r.ready {
 		return
 	}
-	for i := range holdMessages {
-		if s := &r.slots[r.next.add(i)%holdMessages]; i >= r.ready && s.here {
+	for ; i < holdMessages; i++ {
+		if s := &r.slots[r.next.add(i)%holdMessages]; s.here {
 			free(s.buf)
 			*s = slot{}
 			r.held--

@@ -55,6 +55,14 @@ func (r *rttState) timeout(n int) time.Duration {
 	return min(d, maxTimeout)
 }
 
+// roundTrip returns how long an answer takes, as far as is known.
+func (r *rttState) roundTrip() time.Duration {
+	if r.smoothed == 0 {
+		return initialTimeout
+	}
+	return r.smoothed
+}
+
 // learned returns what a new connection to the same SID may start from.
 func (r *rttState) learned() rttState {
 	return rttState{smoothed: r.smoothed, variance: r.variance}

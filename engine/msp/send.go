@@ -20,6 +20,8 @@ type sender struct {
 	// Repair of losses.
 	timeoutAt time.Time // of the oldest message; zero while nothing is in flight
 	timeouts  int       // of the oldest message, in a row
+	backoff   int       // doublings of the timeout
+	needless  int       // those that the latest repair ended
 	repair    bool      // send the oldest again
 	recovery  Seq       // losses before this number are one event
 	halve     bool      // a repair was made: halve the window if it moves the ack
@@ -97,13 +99,10 @@ func (s *sender) messageSent(now time.Time, m *outMessage) {
 	}
 }
 
-func (s *sender) armTimeout(now time.Time) {
-	d := s.rtt.timeout(s.timeouts)
-	if s.stalled {
-		d = stalledProbe
-	}
-	s.timeoutAt = now.Add(d)
-}
+// timeout returns the retransmission timeout.
+func (s *sender) timeout() time.Duration { return s.rtt.timeout(s.backoff) }
+
+func (s *sender) armTimeout(now time.Time) { s.timeoutAt = now.Add(s.timeout()) }
 
 // advance sends the oldest message again when its time is over.
 func (s *sender) advance(now time.Time) {
@@ -112,10 +111,16 @@ func (s *sender) advance(now time.Time) {
 	}
 	s.timeoutAt = time.Time{} // armed again when the message is sent
 	s.repair = true
+	if s.stalled && s.answeredThis { // the next message to a slow reader
+		s.answeredThis = false
+		return
+	}
 	s.timeouts++
+	s.backoff++
 	s.stats.Timeouts++
 	if !s.answeredThis {
 		s.answered = 0
+		s.stalled = false // the last one, or its answer, was lost: the reader may be quick
 	}
 	s.answeredThis = false
 	s.beginRepair()
@@ -142,7 +147,7 @@ func (s *sender) ackReceived(now time.Time, ack Seq, valid, pure bool, free func
 		return false
 	case n > 0:
 		s.ackMoved(now, n, free)
-	case n == 0 && pure && s.sent > 0:
+	case n == 0 && pure:
 		s.ackUnmoved(now)
 	}
 	return true // an older ack was overtaken on the way
@@ -151,16 +156,22 @@ func (s *sender) ackReceived(now time.Time, ack Seq, valid, pure bool, free func
 func (s *sender) ackMoved(now time.Time, n int, free func([]byte)) {
 	full := s.sent >= s.window.size
 	next := s.una.add(s.sent)
+	repeated := false
 	for i := range n {
 		m := &s.queue[i]
-		// Karn: a repeated message measures nothing; nor does one that a
-		// stalled reader let wait (§4.2).
-		if i == n-1 && m.sends == 1 && s.timeouts == 0 && !s.stalled {
+		repeated = repeated || m.sends > 1
+		// Karn: a repeated message measures nothing, nor do those that waited
+		// for it; nor does one that a stalled reader let wait (§4.2).
+		if i == n-1 && !repeated && !s.stalled {
 			s.rtt.sample(now.Sub(m.sentAt), s.una.add(i), next)
+			s.backoff = 0
 		}
 		s.stats.BytesAcked += uint64(len(m.buf) - HeaderLen)
 		free(m.buf)
 		*m = outMessage{}
+	}
+	if repeated && !s.stalled {
+		s.endBackoff()
 	}
 	s.queue = s.queue[n:]
 	if len(s.queue) == 0 {
@@ -169,10 +180,12 @@ func (s *sender) ackMoved(now time.Time, n int, free func([]byte)) {
 	s.una = s.una.add(n)
 	s.sent -= n
 
-	if s.halve && !s.stalled && now.Sub(s.repairAt) <= 2*s.rtt.timeout(0) {
+	switch {
+	case s.stalled: // the window MUST NOT change (§4.5)
+	case s.halve && now.Sub(s.repairAt) <= 2*s.rtt.timeout(0):
 		s.window.messageLost()
 		s.recovery = next
-	} else {
+	default:
 		s.window.messagesAcked(n, full)
 	}
 	if s.una.sub(s.recovery) > 0 {
@@ -181,7 +194,7 @@ func (s *sender) ackMoved(now time.Time, n int, free func([]byte)) {
 	s.halve, s.fastDone, s.stalled = false, false, false
 	s.timeouts, s.answered, s.answeredThis = 0, 0, false
 	s.unmoved, s.unanswered = 0, max(s.sent-1, 0)
-	if s.echoes > 0 && now.Sub(s.repairAt) > s.rtt.timeout(0) {
+	if now.Sub(s.repairAt) > 3*s.rtt.roundTrip() {
 		s.echoes = 0
 	}
 	s.timeoutAt = time.Time{}
@@ -190,27 +203,40 @@ func (s *sender) ackMoved(now time.Time, n int, free func([]byte)) {
 	}
 	// Progress restarts the timer (RFC 6298, 5.3): the oldest may stand in the
 	// queue of a slow link behind what was just acknowledged.
-	s.timeoutAt = now.Add(s.rtt.timeout(0))
+	s.timeoutAt = now.Add(s.timeout())
 	// The ack moved up to a further gap of the same event: repair that too (§4.3).
 	oldest := &s.queue[0]
-	if s.una.sub(s.recovery) < 0 && oldest.sends == 1 && now.Sub(oldest.sentAt) > s.rtt.smoothed {
+	if s.una.sub(s.recovery) < 0 && oldest.sends == 1 && now.Sub(oldest.sentAt) > s.rtt.roundTrip() {
 		s.repair = true
 	}
 }
 
+// endBackoff ends the doublings of the timeout, as the ack has moved over a
+// repeated message. With losses most acks answer repairs, and the doublings
+// would never end if only an unrepeated message ended them. But if the repair
+// was needless, which its own ack shows, they come back (§4.3).
+func (s *sender) endBackoff() {
+	if s.rtt.smoothed != 0 {
+		s.needless, s.backoff = s.backoff, 0
+	}
+}
+
 func (s *sender) ackUnmoved(now time.Time) {
-	if s.timeouts > 0 && !s.answeredThis {
+	if s.timeouts > 0 && !s.answeredThis && s.answersRepair(now) {
 		s.answeredThis = true
 		s.answered++
-		if s.answered >= 2 && !s.stalled {
+		if s.answered >= stalledAnswers {
 			s.stalled = true
 			s.halve = false
+			s.backoff = 0
 			s.timeoutAt = s.queue[0].sentAt.Add(stalledProbe)
 		}
 	}
 	switch {
-	case s.echoes > 0:
+	case s.echoes > 0 && now.Sub(s.repairAt) <= 3*s.rtt.roundTrip():
 		s.echoes--
+		s.backoff = max(s.backoff, s.needless)
+		s.needless = 0
 	case s.unanswered > 0:
 		s.unanswered--
 		s.unmoved++
@@ -220,6 +246,15 @@ func (s *sender) ackUnmoved(now time.Time) {
 			s.beginRepair()
 		}
 	}
+}
+
+// answersRepair reports whether an unmoved ack that arrives now is the answer to
+// the latest retransmission: a receiver acknowledges a duplicate at once, so
+// that it comes after one round trip. Others that arrive on a path with losses
+// are late, or keep-alives, and tell nothing of the reader (§4.5).
+func (s *sender) answersRepair(now time.Time) bool {
+	after, trip := now.Sub(s.repairAt), s.rtt.roundTrip()
+	return after >= trip/2 && after <= trip+max(4*s.rtt.variance, minTimeout)
 }
 
 // probe makes the oldest message, if one is in flight, serve as the probe of a

@@ -13,10 +13,10 @@ var epoch = time.Date(2030, 1, 1, 0, 0, 0, 0, time.UTC)
 // A sim is two or more Muxes joined by a link that the test impairs. Time is
 // virtual: it jumps to whatever happens next.
 type sim struct {
-	t    *testing.T
+	t    testing.TB
 	now  time.Time
 	rng  *rand.Rand
-	ends map[[32]byte]*Mux
+	ends map[[32]byte]node
 	wire simQueue
 	n    int // packets ever sent
 
@@ -25,6 +25,19 @@ type sim struct {
 	delay func() time.Duration
 	dup   func() bool
 	trace func(now time.Time, from Addr, b []byte, lost bool)
+	// alarm returns when an application wants done to be called; zero if never.
+	alarm func() time.Time
+	// deliver sees each packet that is about to arrive.
+	deliver func(to Addr, b []byte)
+}
+
+// A node is a [Mux], or what stands in for one.
+type node interface {
+	Input(now time.Time, local, remote Addr, b []byte)
+	Advance(now time.Time)
+	Poll(now time.Time, emit Emit)
+	NextTimeout() time.Time
+	Pending() bool
 }
 
 type simPacket struct {
@@ -49,8 +62,8 @@ func (q *simQueue) Pop() any {
 	return p
 }
 
-func newSim(t *testing.T, seed uint64) *sim {
-	return &sim{t: t, now: epoch, rng: rand.New(rand.NewPCG(seed, 1)), ends: map[[32]byte]*Mux{}}
+func newSim(t testing.TB, seed uint64) *sim {
+	return &sim{t: t, now: epoch, rng: rand.New(rand.NewPCG(seed, 1)), ends: map[[32]byte]node{}}
 }
 
 // addr returns an address of the simulated node name.
@@ -100,6 +113,16 @@ func (s *sim) names() [][32]byte {
 	return names
 }
 
+// pending reports whether an end has something to send at once.
+func (s *sim) pending() bool {
+	for _, m := range s.ends {
+		if m.Pending() {
+			return true
+		}
+	}
+	return false
+}
+
 // next returns when something happens next; zero if never.
 func (s *sim) next() time.Time {
 	var at time.Time
@@ -109,6 +132,9 @@ func (s *sim) next() time.Time {
 	for _, m := range s.ends {
 		at = earlier(at, m.NextTimeout())
 	}
+	if s.alarm != nil {
+		at = earlier(at, s.alarm())
+	}
 	return at
 }
 
@@ -117,9 +143,11 @@ func (s *sim) next() time.Time {
 func (s *sim) run(limit time.Duration, done func() bool) bool {
 	end := s.now.Add(limit)
 	for {
-		s.poll()
-		if done() {
-			return true
+		for first := true; first || s.pending(); first = false {
+			s.poll()
+			if done() {
+				return true
+			}
 		}
 		at := s.next()
 		if at.IsZero() || at.After(end) {
@@ -132,6 +160,9 @@ func (s *sim) run(limit time.Duration, done func() bool) bool {
 		for len(s.wire) > 0 && !s.wire[0].at.After(s.now) {
 			p := heap.Pop(&s.wire).(simPacket)
 			if m := s.ends[p.to.SID]; m != nil {
+				if s.deliver != nil {
+					s.deliver(p.to, p.data)
+				}
 				m.Input(s.now, p.to, p.from, p.data)
 			}
 		}
