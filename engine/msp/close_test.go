@@ -110,7 +110,7 @@ func TestStopForLastAck(t *testing.T) {
 		}
 		h.wantQuiet("no timer is left", time.Minute)
 	})
-	for _, early := range []string{"peer goes on", "bytes unacknowledged", "not shut down"} {
+	for _, early := range []string{"peer goes on", "bytes unacknowledged", "SHUTDOWN on bytes", "not shut down"} {
 		established(t, func(t *testing.T, h *harness) {
 			switch early {
 			case "peer goes on":
@@ -118,6 +118,12 @@ func TestStopForLastAck(t *testing.T) {
 			case "bytes unacknowledged":
 				h.write(h.msg(FlagShutdown, 0, 0, "bye"))
 				h.send("0")
+				h.shutdown()
+			case "SHUTDOWN on bytes":
+				h.write(h.msg(FlagShutdown, 0, 0, "bye"))
+				if err := h.c.Send([]byte("0")); err != nil {
+					t.Fatal(err)
+				}
 				h.shutdown()
 			default:
 				h.write(h.msg(FlagShutdown, 0, 0, "bye"))
@@ -286,6 +292,36 @@ func TestOrphan(t *testing.T) {
 		h.advance(1)
 		h.wantPacket("60 s", stopPacket)
 		h.wantCause("60 s", Aborted)
+	})
+}
+
+// TestOrphanOfSlowReader: [MSP-8.3.6] a peer that never reads does not hold a
+// connection open that was left; one that reads slowly is waited for.
+func TestOrphanOfSlowReader(t *testing.T) {
+	established(t, func(t *testing.T, h *harness) {
+		for range 3 {
+			h.send("m")
+		}
+		h.c.Close()
+		h.skip()
+		wait := func(d time.Duration) {
+			for end := h.now.Add(d); h.now.Before(end); {
+				h.advance(min(time.Second, end.Sub(h.now)))
+				if h.c.Cause() == Open {
+					h.write(h.ack(0, 0)) // alive, and acknowledges nothing
+				}
+			}
+			h.skip()
+		}
+		wait(4 * time.Minute)
+		h.write(h.ack(FlagAck, 0))
+		wait(5*time.Minute - time.Second)
+		h.wantCause("one message was read 5 minutes ago, almost", Open)
+		wait(2 * time.Second)
+		h.wantCause("nothing for 5 minutes", Aborted)
+		if h.c.Delivered() {
+			t.Error("delivered")
+		}
 	})
 }
 

@@ -125,12 +125,12 @@ func (r *closedConn) answersStray(p Packet) bool {
 // reacknowledge answers the retransmission of a finished connection's last
 // messages, and reports whether p was a packet of one that lingers.
 func (m *Mux) reacknowledge(now time.Time, r *closedConn, p Packet) bool {
-	if p.Kind == KindFlags || !r.lingers(now) {
+	if !r.lingers(now) {
 		return false
 	}
 	if p.Kind == KindMessage {
 		r.linger(now)
 		m.owed = append(m.owed, reply{r.tuple, Packet{Kind: KindAck, Flags: r.flags, Ack: r.ack}})
 	}
-	return true // an ack of its own: the peer is closing too
+	return true // anything else of its own: the peer is closing too
 }

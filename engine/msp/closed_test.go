@@ -141,11 +141,17 @@ func TestRememberedLimit(t *testing.T) {
 	if table.byTuple[key(4999)] != nil || !table.get(epoch, key(79999)).lingers(epoch) {
 		t.Error("not the oldest were forgotten")
 	}
+	heard := table.get(epoch, key(79999))
+	heard.linger(epoch.Add(lingerTime / 2))
 	table.expire(epoch.Add(lingerTime))
+	if !heard.lingers(epoch.Add(lingerTime)) || len(table.lingering) != 1 || table.len() != rememberLimit+1 {
+		t.Errorf("%d linger, %d known, want the one that was heard again", len(table.lingering), table.len())
+	}
+	table.expire(epoch.Add(2 * lingerTime))
 	if table.len() != rememberLimit {
 		t.Errorf("%d remembered after the linger, want %d", table.len(), rememberLimit)
 	}
-	table.expire(epoch.Add(lingerTime + rememberTime))
+	table.expire(epoch.Add(2*lingerTime + rememberTime))
 	if table.len() != 0 || table.lingering != nil || table.remembered != nil {
 		t.Errorf("%d remembered in the end", table.len())
 	}
@@ -213,12 +219,13 @@ func TestProbation(t *testing.T) {
 // TestProbationEnds: [MSP-9.10] a probation ends in silence, 10 s after its last
 // packet, or with a STOP from the peer. [MSP-7.6] It sends no keep-alives.
 func TestProbationEnds(t *testing.T) {
-	for _, stop := range []bool{true, false} {
+	for _, stop := range []Flags{FlagStop, FlagStop | FlagFirst, 0} {
 		ghosts(t, func(t *testing.T, h *harness) {
+			older := h.mux.closed.get(h.now, tuple{h.local, h.remote})
 			h.write(h.msg(FlagFirst, 0, 0, "a"))
 			h.skip()
-			if stop {
-				h.write(h.ack(FlagStop|FlagFirst, 0))
+			if stop != 0 {
+				h.write(h.ack(stop, 0))
 				h.wantIdle("no answer to STOP")
 			} else {
 				h.wantQuiet("silence", 10*time.Second-1)
@@ -228,8 +235,11 @@ func TestProbationEnds(t *testing.T) {
 				h.advance(1)
 				h.wantIdle("silence")
 			}
-			if len(h.mux.conns) != 0 || h.l.ghosts != 0 || h.mux.NextEvent() != nil {
+			if len(h.mux.conns) != 0 || h.l.ghosts != 0 || h.c != nil || h.mux.NextEvent() != nil {
 				t.Error("not ended")
+			}
+			if h.mux.closed.get(h.now, tuple{h.local, h.remote}) != older {
+				t.Error("it is remembered in the place of the older one")
 			}
 		})
 	}

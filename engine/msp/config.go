@@ -21,6 +21,7 @@ const (
 	minTimeout     = 10 * time.Millisecond
 	maxTimeout     = 2 * time.Second
 
+	slowerRepairs  = 3                       // needless retransmissions that tell of a slower path (§4.3)
 	fastAcks       = 3                       // unmoved acks that bring a fast retransmission (§4.4)
 	stalledAnswers = 3                       // retransmissions in a row that were duplicates: the reader is slow (§4.5)
 	stalledProbe   = 1500 * time.Millisecond // between messages to such a peer
@@ -29,7 +30,8 @@ const (
 	silenceProbe   = 500 * time.Millisecond  // between probes (§7)
 	probeGap       = time.Second             // ack-only packets closer than this are probes (§5.3)
 	keepAliveGroup = 300 * time.Millisecond  // keep-alives to one SID this close go together (§7)
-	orphanTimeout  = 60 * time.Second        // closed by us, delivered, and the peer never closes (§8.1)
+	orphanTimeout  = 60 * time.Second        // closed by us, delivered, and the peer never closes (§8.3)
+	orphanStall    = 5 * time.Minute         // closed by us, and the peer's reader takes nothing (§8.3)
 
 	lingerTime    = 10 * time.Second // a finished connection re-acknowledges (§8.2)
 	rememberTime  = 60 * time.Second // a closed 4-tuple is known (§9)
@@ -48,6 +50,9 @@ type Config struct {
 	MaxConns int
 	// MaxConnsPerSID bounds those of one SID. If zero, 16,384.
 	MaxConnsPerSID int
+	// Silent leaves openings without a listener unanswered, so that a stranger
+	// cannot tell a port in use from one that is not (§10).
+	Silent bool
 	// Alloc gives a buffer of n bytes for a message, Free takes it back when
 	// the machine is done with it. If nil, make, and nothing.
 	Alloc func(n int) []byte

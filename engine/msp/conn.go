@@ -251,13 +251,29 @@ func (c *Conn) Discard() {
 }
 
 // Close lets go of the connection: Shutdown and Discard. What is queued is still
-// delivered; if the peer then does not shut down within a minute, the
-// connection is aborted (§8.1).
+// delivered; if the peer then does not shut down within a minute, or takes
+// nothing for five, the connection is aborted (§8.3).
 func (c *Conn) Close() {
 	c.Shutdown()
 	c.Discard()
+	c.Leave()
+}
+
+// Leave tells that the application has let go of the connection, though it may
+// still have messages to queue: from now on the peer has to make progress
+// (§8.3).
+func (c *Conn) Leave() {
 	c.closed = true
 	c.mux.touch(c)
+}
+
+// orphanTimeout is how long a connection that the application has let go of
+// waits for the peer: to take what is queued, or to end its direction.
+func (c *Conn) orphanTimeout() time.Duration {
+	if c.snd.acked() {
+		return orphanTimeout
+	}
+	return orphanStall
 }
 
 // Stop aborts: what is queued is dropped and the peer, if it may know of the

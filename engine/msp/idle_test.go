@@ -210,3 +210,26 @@ func TestIdleExchange(t *testing.T) {
 		}
 	}
 }
+
+// TestNotInGroup: [MSP-7.6] a connection on probation takes no part in the keep-alives
+// of the others to its SID, [MSP-7.1] nor does one that is not established.
+func TestNotInGroup(t *testing.T) {
+	h := accepted(t, 0)
+	older := h.remote
+	h.c.Stop()
+	h.turn()
+	h.remote.Port++
+	h.write(h.ack(FlagFirst, 0))
+	h.skip()
+	h.remote.Port++
+	h.dial()
+	h.turn()
+	h.skip()
+	h.c.announceAt = time.Time{}
+	h.remote = older
+	h.write(h.ack(FlagFirst, 0))
+	h.wantPacket("on probation", h.ack(0, 0))
+	h.remote.Port++
+	h.wantPacketAfter("of the established one", keepAliveInterval, h.ack(0, 0))
+	h.wantIdle("and of no other")
+}

@@ -45,6 +45,7 @@ func (c *Conn) ackReceived(now time.Time, p Packet) bool {
 		c.snd.rtt.update(max(now.Sub(c.idle.lastSent), time.Microsecond)) // our FIRST was answered
 	}
 	if c.snd.una != una {
+		c.orphanAt = time.Time{} // there is progress: the time begins anew
 		c.peer.rtt = c.snd.rtt.learned()
 		c.news()
 		c.settle()

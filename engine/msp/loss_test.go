@@ -95,6 +95,29 @@ func TestRepairOfSeveral(t *testing.T) {
 	}
 }
 
+// TestHalvedOncePerRecovery: [MSP-4.1.5] a repair that is needed again before the ack
+// has reached the recovery point is of the same loss.
+func TestHalvedOncePerRecovery(t *testing.T) {
+	established(t, func(t *testing.T, h *harness) {
+		n := h.grow(16)
+		for range 16 { // of which 0 and 2 are lost
+			h.send("m")
+		}
+		h.skip()
+		h.lose("timeout", n)
+		h.wantPacket("0 again", h.msg(0, 0, n, "m"))
+		h.advance(100 * time.Millisecond)
+		h.write(h.ack(FlagAck, n+1))
+		h.wantPacket("2 again, lost once more", h.msg(0, 0, n+2, "m"))
+		h.wantPacketAfter("2 a third time", h.c.snd.timeout(), h.msg(0, 0, n+2, "m"))
+		h.advance(100 * time.Millisecond)
+		h.write(h.ack(FlagAck, n+15))
+		if w := h.c.snd.window; w.threshold != 8 || w.size < 8 {
+			t.Errorf("window %d, threshold %d, want 8 and no less", w.size, w.threshold)
+		}
+	})
+}
+
 // TestNoRepairOfYoung: [MSP-4.3.8] a message that was sent within the last round
 // trip (200 ms while none is known) is not taken for lost.
 func TestNoRepairOfYoung(t *testing.T) {

@@ -135,6 +135,7 @@ func (m *Mux) inputUnknown(now time.Time, t tuple, p Packet) {
 	case p.Flags&FlagStop != 0: // "A STOP MUST NOT be answered, least of all with STOP" (§8.3)
 		r.stopReceived(now)
 	case m.reacknowledge(now, r, p):
+	case m.cfg.Silent && p.isFreshFirst():
 	case r.answersStray(p):
 		m.stop(now, t)
 	}

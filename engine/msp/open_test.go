@@ -43,7 +43,10 @@ func TestAnnouncement(t *testing.T) {
 	h.wantPacketAfter("the delay is over", 10*ms, opening)
 	sum := 10 * ms
 	for _, d := range []time.Duration{200, 400, 800, 1600, 2000, 2000, 2000} {
-		h.wantPacketAfter("again, and no keep-alive between", d*ms, opening)
+		h.wantQuiet("no keep-alive between", d*ms*9/10)
+		h.c.Discard() // anything that makes the machine look at it
+		h.turn()
+		h.wantPacketAfter("again", d*ms/10, opening)
 		sum += d * ms
 	}
 	h.wantQuiet("patience", 10*time.Second-sum-1)

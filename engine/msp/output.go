@@ -18,8 +18,8 @@ func (c *Conn) advance(now time.Time) {
 		c.Stop()
 		return
 	}
-	if c.closed && c.orphanAt.IsZero() && c.snd.acked() {
-		c.orphanAt = now.Add(orphanTimeout)
+	if c.closed && c.orphanAt.IsZero() {
+		c.orphanAt = now.Add(c.orphanTimeout())
 	}
 	c.snd.advance(now)
 	if !c.announceAt.IsZero() && !now.Before(c.announceAt) {

@@ -10,7 +10,6 @@ import "time"
 type rttState struct {
 	smoothed time.Duration // zero: nothing measured
 	variance time.Duration
-	latest   time.Duration
 
 	best     time.Duration // smallest sample of this round; zero: none
 	roundEnd Seq           // the round ends when this message is acknowledged
@@ -21,7 +20,6 @@ type rttState struct {
 // message will get.
 func (r *rttState) sample(d time.Duration, seq, next Seq) {
 	d = max(d, time.Microsecond) // zero means unset; virtual time can be that fast
-	r.latest = d
 	if r.best == 0 || d < r.best {
 		r.best = d
 	}

@@ -201,6 +201,9 @@ func TestSlowPath(t *testing.T) {
 		if h.c.Stats().RTT != path {
 			t.Errorf("measured %v, want %v", h.c.Stats().RTT, path)
 		}
+		h.send("m")
+		h.wantPacket("new", h.msg(0, 0, seq, "m"))
+		h.wantPacketAfter("a sample has ended the doublings", h.c.snd.rtt.timeout(0), h.msg(0, 0, seq, "m"))
 	}
 	t.Run("with data", func(t *testing.T) {
 		h := newHarness(t, 0)
@@ -216,5 +219,94 @@ func TestSlowPath(t *testing.T) {
 		h.advance(path - 200*ms)
 		h.write(h.ack(0, 0))
 		run(t, h, 0)
+	})
+}
+
+// TestSlowerPath: [MSP-4.3.6] a path that becomes slower than the timeout is measured
+// again: after a few exchanges, one message at a time, nothing is sent twice.
+func TestSlowerPath(t *testing.T) {
+	for oneWay := 80 * ms; oneWay < 900*ms; oneWay += 10 * ms {
+		s := newSim(t, 1)
+		delay := 50 * ms
+		s.delay = func() time.Duration { return delay }
+		client, server := s.add('C', Config{}), s.add('S', Config{})
+		if _, err := server.Listen(addr('S', 80), 1); err != nil {
+			t.Fatal(err)
+		}
+		c, err := client.Dial(s.now, addr('C', 257), addr('S', 80), 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		exchange := func(n int) {
+			t.Helper()
+			for range n {
+				if err := c.Send([]byte("m")); err != nil {
+					t.Fatal(err)
+				}
+				if !s.run(time.Minute, func() bool {
+					for d := server.NextEvent(); d != nil; d = server.NextEvent() {
+						for d.Take() != nil {
+						}
+					}
+					return c.Flushed()
+				}) {
+					t.Fatal("not acknowledged")
+				}
+			}
+		}
+		exchange(20)
+		delay = oneWay
+		exchange(10)
+		before := c.Stats()
+		exchange(10)
+		if after := c.Stats(); after.Retransmitted != before.Retransmitted {
+			t.Errorf("round trip %v: measured %v, %d of 10 messages repeated", 2*oneWay, after.RTT, after.Retransmitted-before.Retransmitted)
+		}
+	}
+}
+
+// TestNeedlessRepair: [MSP-4.3.6] an ack that moves over a repeated message ends the
+// doublings; the unmoved ack of a repair that was needless brings them back, and from
+// the third on only a sample ends them.
+func TestNeedlessRepair(t *testing.T) {
+	established(t, func(t *testing.T, h *harness) {
+		seq := 0
+		repaired := func(needless bool) {
+			h.send("m")
+			h.skip()
+			h.advance(h.c.snd.timeout())
+			h.skip()
+			h.advance(50 * ms)
+			h.write(h.ack(FlagAck, seq))
+			if needless {
+				h.write(h.ack(FlagAck, seq))
+			}
+			seq++
+			h.advance(time.Second) // later than any answer
+			h.skip()
+		}
+		wantTimeout := func(why string, d time.Duration) {
+			t.Helper()
+			if got := h.c.snd.timeout(); got != d {
+				t.Fatalf("%s: timeout %v, want %v", why, got, d)
+			}
+		}
+		repaired(false)
+		wantTimeout("a loss", 200*ms)
+		for i := range 3 {
+			repaired(true)
+			wantTimeout("a needless repair", []time.Duration{400, 800, 1600}[i]*ms)
+		}
+		repaired(false)
+		wantTimeout("the third", 2*time.Second)
+		h.send("m")
+		h.skip()
+		h.advance(100 * ms)
+		h.write(h.ack(FlagAck, seq))
+		seq++
+		h.knowPath()
+		wantTimeout("a sample", 200*ms)
+		repaired(false)
+		wantTimeout("a loss", 200*ms)
 	})
 }

@@ -21,7 +21,8 @@ type sender struct {
 	timeoutAt time.Time // of the oldest message; zero while nothing is in flight
 	timeouts  int       // of the oldest message, in a row
 	backoff   int       // doublings of the timeout
-	needless  int       // those that the latest repair ended
+	needless  int       // those that the ack of a repair has ended
+	slower    int       // repairs that turned out to be needless, since the last sample
 	repair    bool      // send the oldest again
 	recovery  Seq       // losses before this number are one event
 	halve     bool      // a repair was made: halve the window if it moves the ack
@@ -164,14 +165,14 @@ func (s *sender) ackMoved(now time.Time, n int, free func([]byte)) {
 		// for it; nor does one that a stalled reader let wait (§4.2).
 		if i == n-1 && !repeated && !s.stalled {
 			s.rtt.sample(now.Sub(m.sentAt), s.una.add(i), next)
-			s.backoff = 0
+			s.backoff, s.needless, s.slower = 0, 0, 0
 		}
 		s.stats.BytesAcked += uint64(len(m.buf) - HeaderLen)
 		free(m.buf)
 		*m = outMessage{}
 	}
-	if repeated && !s.stalled {
-		s.endBackoff()
+	if repeated && !s.stalled && s.slower < slowerRepairs && s.rtt.smoothed != 0 {
+		s.needless, s.backoff = s.backoff, 0
 	}
 	s.queue = s.queue[n:]
 	if len(s.queue) == 0 {
@@ -194,7 +195,7 @@ func (s *sender) ackMoved(now time.Time, n int, free func([]byte)) {
 	s.halve, s.fastDone, s.stalled = false, false, false
 	s.timeouts, s.answered, s.answeredThis = 0, 0, false
 	s.unmoved, s.unanswered = 0, max(s.sent-1, 0)
-	if now.Sub(s.repairAt) > 3*s.rtt.roundTrip() {
+	if now.Sub(s.repairAt) > 3*s.rtt.timeout(0) {
 		s.echoes = 0
 	}
 	s.timeoutAt = time.Time{}
@@ -205,19 +206,10 @@ func (s *sender) ackMoved(now time.Time, n int, free func([]byte)) {
 	// queue of a slow link behind what was just acknowledged.
 	s.timeoutAt = now.Add(s.timeout())
 	// The ack moved up to a further gap of the same event: repair that too (§4.3).
+	// It is the first time, as only the oldest is ever sent again.
 	oldest := &s.queue[0]
-	if s.una.sub(s.recovery) < 0 && oldest.sends == 1 && now.Sub(oldest.sentAt) > s.rtt.roundTrip() {
+	if s.una.sub(s.recovery) < 0 && now.Sub(oldest.sentAt) > s.rtt.roundTrip() {
 		s.repair = true
-	}
-}
-
-// endBackoff ends the doublings of the timeout, as the ack has moved over a
-// repeated message. With losses most acks answer repairs, and the doublings
-// would never end if only an unrepeated message ended them. But if the repair
-// was needless, which its own ack shows, they come back (§4.3).
-func (s *sender) endBackoff() {
-	if s.rtt.smoothed != 0 {
-		s.needless, s.backoff = s.backoff, 0
 	}
 }
 
@@ -233,10 +225,9 @@ func (s *sender) ackUnmoved(now time.Time) {
 		}
 	}
 	switch {
-	case s.echoes > 0 && now.Sub(s.repairAt) <= 3*s.rtt.roundTrip():
+	case s.echoes > 0 && now.Sub(s.repairAt) <= 3*s.rtt.timeout(0):
 		s.echoes--
-		s.backoff = max(s.backoff, s.needless)
-		s.needless = 0
+		s.repairAnswered()
 	case s.unanswered > 0:
 		s.unanswered--
 		s.unmoved++
@@ -245,6 +236,19 @@ func (s *sender) ackUnmoved(now time.Time) {
 			s.repair = true
 			s.beginRepair()
 		}
+	}
+}
+
+// repairAnswered notes what looks like the ack of a duplicate. If an ack that
+// moved over a repeated message has ended the doublings of the timeout (with
+// losses most acks answer repairs, and if only an unrepeated message ended them,
+// they would hardly ever end), that was the ack of the first copy: the path is
+// slower than was known. The doublings come back, and if it happens again and
+// again they stay until the path is measured (§4.3).
+func (s *sender) repairAnswered() {
+	if s.needless > 0 {
+		s.backoff, s.needless = max(s.backoff, s.needless), 0
+		s.slower++
 	}
 }
 
