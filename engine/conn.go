@@ -69,7 +69,7 @@ func (e *Engine) Dial(ctx context.Context, local, remote mdpconn.Addr, early boo
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	t, err := e.ports.claimFor(local, remote.SID)
+	t, err := e.ports.claimFor(local, remote)
 	if err != nil {
 		return nil, err
 	}
@@ -89,7 +89,7 @@ func (e *Engine) Dial(ctx context.Context, local, remote mdpconn.Addr, early boo
 		err = syscall.EADDRINUSE
 	}
 	if err != nil {
-		t.release()
+		t.abandon()
 		return nil, err
 	}
 	if early {
@@ -151,6 +151,9 @@ func (c *Conn) pump(now time.Time) {
 func (c *Conn) pumpRequestsLocked() {
 	if c.readClosed {
 		c.m.Discard()
+	}
+	if c.closed {
+		c.m.Leave()
 	}
 	if c.stopping {
 		c.dropOutLocked()

@@ -57,7 +57,8 @@ type arrival struct {
 type engineKey struct{}
 
 // Of returns the engine of a node; it lives until the node is closed. Nil if
-// the node is closed already.
+// the node is closed already. The engine is the node's handler of datagrams for
+// unbound ports (Node.HandleUnbound) from then on.
 func Of(node *mdpconn.Node) *Engine {
 	e, _ := node.Attach(engineKey{}, func() io.Closer { return newEngine(node) }).(*Engine)
 	return e
@@ -65,10 +66,12 @@ func Of(node *mdpconn.Node) *Engine {
 
 func newEngine(node *mdpconn.Node) *Engine {
 	e := &Engine{
-		node:  node,
-		wake:  make(chan struct{}, 1),
-		done:  make(chan struct{}),
-		mux:   msp.NewMux(msp.Config{SendQueue: machineQueue, Alloc: allocBuffer, Free: freeBuffer}),
+		node: node,
+		wake: make(chan struct{}, 1),
+		done: make(chan struct{}),
+		mux: msp.NewMux(msp.Config{
+			SendQueue: machineQueue, Silent: node.Silent(), Alloc: allocBuffer, Free: freeBuffer,
+		}),
 		timer: time.NewTimer(time.Hour),
 
 		leaving: make(map[*Conn]struct{}),

@@ -383,3 +383,77 @@ func TestDoneBehindEOF(t *testing.T) {
 		}
 	})
 }
+
+// A dial that fails behind the binding of its port leaves the port to others.
+func TestFailedDialGivesPortBack(t *testing.T) {
+	inLab(t, func(l *lab) {
+		ln := l.listen(80, ListenConfig{})
+		defer ln.Close()
+		local := mdpconn.Addr{Port: 5000}
+		dial := func() (*Conn, error) {
+			return Of(l.here).Dial(context.Background(), local, l.far(80), false)
+		}
+		near, err := dial()
+		if err != nil {
+			t.Fatal(err)
+		}
+		far, err := ln.Accept(context.Background())
+		if err != nil {
+			t.Fatal(err)
+		}
+		near.Close()
+		far.Close()
+		<-near.Done()
+		if _, err := dial(); !errors.Is(err, syscall.EADDRINUSE) {
+			t.Errorf("dial of the 4-tuple that lingers: %v, want EADDRINUSE", err)
+		}
+		again, err := Of(l.here).Listen(local, ListenConfig{})
+		if err != nil {
+			t.Fatalf("listen at the port: %v", err)
+		}
+		again.Close()
+		if _, err := Of(l.here).Dial(context.Background(), local, mdpconn.Addr{SID: l.there.Primary()}, false); err == nil {
+			t.Error("dial of port 0: no error")
+		}
+	})
+}
+
+func TestReadOfNothing(t *testing.T) {
+	inLab(t, func(l *lab) {
+		near, _ := l.pair()
+		if n, err := near.Read(nil); n != 0 || err != nil {
+			t.Errorf("%d, %v, want to return at once", n, err)
+		}
+		near.SetReadDeadline(time.Now())
+		if _, err := near.Read(nil); err != os.ErrDeadlineExceeded {
+			t.Errorf("behind the deadline: %v", err)
+		}
+		near.Close()
+		if _, err := near.Read(nil); err != net.ErrClosed {
+			t.Errorf("closed: %v", err)
+		}
+	})
+}
+
+// A peer that never reads does not hold a connection for ever that was closed,
+// nor who waits for it.
+func TestClosedConnOfDeafPeerEnds(t *testing.T) {
+	inLab(t, func(l *lab) {
+		near, far := l.pair()
+		far.SetWriteDeadline(time.Now().Add(time.Second))
+		for far.Send([]byte("x")) == nil {
+		}
+		start := time.Now()
+		far.Close()
+		if err := Of(l.there).Drain(context.Background()); err != nil {
+			t.Fatal(err)
+		}
+		if d := time.Since(start); d < 4*time.Minute || d > 6*time.Minute {
+			t.Errorf("drained after %v, want about 5 minutes", d)
+		}
+		if n := Of(l.there).Stats().Conns; n != 0 {
+			t.Errorf("%d connections left", n)
+		}
+		near.Abort()
+	})
+}

@@ -64,7 +64,7 @@ func (e *Engine) Listen(local mdpconn.Addr, cfg ListenConfig) (*Listener, error)
 		err = syscall.EADDRINUSE
 	}
 	if err != nil {
-		p.release()
+		p.abandon()
 		return nil, err
 	}
 	return l, nil
@@ -77,7 +77,8 @@ func (l *Listener) Addr() mdpconn.Addr { return l.port.addr() }
 // loop. A connection that ended before anyone saw it is not shown.
 func (e *Engine) incoming(m *msp.Conn) *Conn {
 	l, _ := m.Listener().User.(*Listener)
-	if m.Cause() != msp.Open && m.Peek() == nil && !m.EOF() {
+	if m.Cause() != msp.Open {
+		m.Discard()
 		m.Accept()
 		return nil
 	}
@@ -158,8 +159,7 @@ func (l *Listener) Close() error {
 	}
 	l.e.call(func(time.Time) {
 		l.m.Close()
-		l.port.disown()
-		l.port.release()
+		l.port.abandon()
 	})
 	return nil
 }

@@ -133,6 +133,11 @@ func (m *Manual) socketOf(c *msp.Conn) *Socket {
 	if s, ok := c.User.(*Socket); ok {
 		return s
 	}
+	if c.Cause() != msp.Open { // it ended before anyone saw it
+		c.Discard()
+		c.Accept()
+		return nil
+	}
 	l := c.Listener().User.(*Socket)
 	t, err := l.tenancy.port.rent(fromMSP(c.Local()).SID, fromMSP(c.Remote()).SID)
 	if err != nil {

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"testing"
@@ -163,6 +164,45 @@ func TestManualDataOut(t *testing.T) {
 		drive(func() bool { return room > told }, m)
 		if err := s.Send([]byte{1}); err != nil {
 			t.Errorf("when told of room: %v", err)
+		}
+		m.CloseAll(time.Now())
+	})
+}
+
+// A listener that is stopped while an opening waits shows it to nobody, and gives
+// its port back once.
+func TestManualStopWithOpeningPending(t *testing.T) {
+	inLab(t, func(l *lab) {
+		m := NewManual(l.there)
+		listen := func() *Socket {
+			s := m.Socket()
+			s.SetLocal(mdpconn.Addr{Port: 80})
+			s.SetHandler(func(of *Socket, state msp.State, _ []byte) int {
+				if of != s {
+					t.Errorf("told of a socket that nobody saw: %v", state)
+				}
+				return 0
+			})
+			if err := s.Listen(); err != nil {
+				t.Fatal(err)
+			}
+			return s
+		}
+		s := listen()
+		if _, err := Of(l.here).Dial(context.Background(), mdpconn.Addr{}, l.far(80), true); err != nil {
+			t.Fatal(err)
+		}
+		<-m.Readable()
+		if err := m.Recv(time.Now()); err != nil {
+			t.Fatal(err)
+		}
+		s.Stop()
+		m.Processing(time.Now())
+		listen()
+		time.Sleep(15 * time.Second)
+		m.Processing(time.Now())
+		if n := len(m.ports.ports); n != 1 {
+			t.Errorf("%d ports in the table, want the new listener's", n)
 		}
 		m.CloseAll(time.Now())
 	})

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"fmt"
 	"net"
 	"os"
 	"sync"
@@ -70,6 +71,12 @@ func (t *portTable) claim(local mdpconn.Addr) (*port, error) {
 // addr returns the bound address.
 func (p *port) addr() mdpconn.Addr { return p.sock.LocalAddr() }
 
+// abandon undoes claim, when what the port was claimed for failed.
+func (p *port) abandon() {
+	p.disown()
+	p.release()
+}
+
 // disown lets somebody else claim the port; its user is still counted.
 func (p *port) disown() {
 	p.table.mu.Lock()
@@ -106,17 +113,26 @@ func (p *port) rent(local, remote mdpconn.SID) (tenancy, error) {
 }
 
 // claimFor binds an address for a connection to remote.
-func (t *portTable) claimFor(local mdpconn.Addr, remote mdpconn.SID) (tenancy, error) {
+func (t *portTable) claimFor(local, remote mdpconn.Addr) (tenancy, error) {
+	if remote.Port == 0 || remote.Port > mdpconn.MaxPort {
+		return tenancy{}, fmt.Errorf("engine: remote port %d, expected 1 … %d", remote.Port, mdpconn.MaxPort)
+	}
 	p, err := t.claim(local)
 	if err != nil {
 		return tenancy{}, err
 	}
-	unhold, err := t.node.Hold(p.addr().SID, remote)
+	unhold, err := t.node.Hold(p.addr().SID, remote.SID)
 	if err != nil {
-		p.release()
+		p.abandon()
 		return tenancy{}, err
 	}
 	return tenancy{p, unhold}, nil
+}
+
+// abandon undoes claimFor.
+func (t tenancy) abandon() {
+	t.unhold()
+	t.port.abandon()
 }
 
 func (t tenancy) release() {

@@ -36,6 +36,9 @@ func (c *Conn) Receive(b []byte) (n int, more bool, err error) {
 func (c *Conn) Read(b []byte) (n int, err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if len(b) == 0 && !c.reader.passed && !c.closed {
+		return 0, nil // as *net.TCPConn
+	}
 	if err := c.awaitMessageLocked(); err != nil {
 		return 0, err
 	}

@@ -49,13 +49,13 @@ func (s *Socket) Connect(now time.Time, remote mdpconn.Addr) error {
 	if !s.IsInitialising() {
 		return errSocketUsed
 	}
-	t, err := s.m.ports.claimFor(s.local, remote.SID)
+	t, err := s.m.ports.claimFor(s.local, remote)
 	if err != nil {
 		return err
 	}
 	c, err := s.m.mux.Dial(now, toMSP(t.port.addr()), toMSP(remote), announceDelay)
 	if err != nil {
-		t.release()
+		t.abandon()
 		return err
 	}
 	s.conn, s.tenancy, s.local, s.remote = c, t, t.port.addr(), remote
@@ -75,7 +75,7 @@ func (s *Socket) Listen() error {
 	}
 	l, err := s.m.mux.Listen(toMSP(p.addr()), defaultBacklog)
 	if err != nil {
-		p.release()
+		p.abandon()
 		return err
 	}
 	s.listener, s.tenancy, s.local = l, tenancy{p, func() {}}, p.addr()
@@ -172,8 +172,7 @@ func (s *Socket) free(now time.Time) {
 	switch {
 	case s.listener != nil:
 		s.listener.Close()
-		s.tenancy.port.disown()
-		s.tenancy.release()
+		s.tenancy.abandon()
 	case s.conn != nil:
 		if s.conn.Listener() == nil {
 			s.tenancy.port.disown()

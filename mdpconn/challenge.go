@@ -66,11 +66,12 @@ func (n *Node) challengeAnswered(p *peer, from endpoint, data []byte, made int64
 		return
 	}
 	n.mu.Lock()
-	n.authenticLocked(p, now)
+	p = n.authenticLocked(p, now)
 	if made != 0 {
 		// The token is fresh, so this is the peer's clock as it is now, be it
 		// set back.
-		p.path.newest = made
+		p.path.newest = 0
+		p.path.noteClock(now, made)
 	}
 	p.path.lastHeard = now
 	v := p.path.passed(now, from, stamp, max(rtt, 0))

@@ -49,7 +49,8 @@ type Config struct {
 	Announce AnnounceMode
 
 	// Silent drops datagrams for ports that nobody bound, rather than give
-	// them to the handler set with Node.HandleUnbound.
+	// them to the handler set with Node.HandleUnbound. Streams then do not
+	// refuse openings at ports where nothing listens.
 	Silent bool
 
 	// MaxPeers is how many pairs of an own and another SID are remembered,

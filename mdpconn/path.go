@@ -89,8 +89,9 @@ type path struct {
 	current    candidate // the endpoint, if known
 	unanswered time.Time // since when the endpoint was sent to and not heard; zero: it is not so
 	silent     bool
-	proof      int64 // stamp of the challenge that proved the endpoint
-	newest     int64 // newest time in a nonce that the peer made
+	proof      int64     // stamp of the challenge that proved the endpoint
+	newest     int64     // newest time in a nonce that the peer made
+	newestAt   time.Time // when that arrived
 
 	candidates []candidate
 	challenges [classes]bucket // each class has its own, so that forged ticks take nothing from others
@@ -138,6 +139,9 @@ func (p *path) addCandidate(now time.Time, e endpoint, class candidateClass) *ca
 		return c
 	}
 	fresh := candidate{endpoint: e, class: class, added: now}
+	if class == hinted {
+		p.dropHint(now)
+	}
 	if len(p.candidates) < maxCandidates {
 		p.candidates = append(p.candidates, fresh)
 		return &p.candidates[len(p.candidates)-1]
@@ -154,6 +158,24 @@ func (p *path) addCandidate(now time.Time, e endpoint, class candidateClass) *ca
 	}
 	*victim = fresh
 	return victim
+}
+
+// dropHint makes room for one more hint: one place is kept for an address that
+// the peer itself is heard from, or it could not move.
+func (p *path) dropHint(now time.Time) {
+	var oldest *candidate
+	hints := 0
+	for i := range p.candidates {
+		if c := &p.candidates[i]; c.class == hinted && !c.provenLately(now) {
+			hints++
+			if oldest == nil || c.added.Before(oldest.added) {
+				oldest = c
+			}
+		}
+	}
+	if hints >= maxCandidates-1 {
+		p.removeCandidate(oldest)
+	}
 }
 
 func (p *path) removeCandidate(c *candidate) {

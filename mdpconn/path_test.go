@@ -96,16 +96,17 @@ func TestCandidatesMakeRoom(t *testing.T) {
 	have(6, 7, 9, 10)
 	add(11, hinted, true)
 	add(12, hinted, true)
-	add(13, hinted, true)
-	have(7, 11, 12, 13)
-	add(14, authenticated, false)
+	add(13, hinted, true) // in place of the oldest hint: one place is for what the peer is heard from
+	have(9, 11, 12, 13)
+	add(14, authenticated, true)
 	add(11, announced, true) // it is there already, and stays what it is
-	have(7, 11, 12, 13)
+	have(11, 12, 13, 14)
 
 	// One that has just been proven makes room for nobody.
-	s.find(testEndpoint(7)).passed = s.now
+	s.find(testEndpoint(11)).passed = s.now
 	add(15, hinted, true)
-	have(7, 12, 13, 15)
+	add(16, hinted, true)
+	have(11, 13, 15, 16)
 }
 
 func TestEndpointNeedsProof(t *testing.T) {

@@ -144,6 +144,10 @@ func (n *Node) isServiceLocked(p Port) bool {
 	return p == portKeyMap || p == portLinkState || p == portEcho || p == n.challengePort
 }
 
+// Silent reports whether the node hides which of its ports are in use, as
+// Config.Silent asks.
+func (n *Node) Silent() bool { return n.config.Silent }
+
 // HandleUnbound sets the handler of datagrams for ports that nobody bound, of
 // any of the node's identities; nil drops them, as does Config.Silent.
 func (n *Node) HandleUnbound(h Handler) {

@@ -261,8 +261,11 @@ func (r *receiver) authenticated(p *peer, plain []byte, buf *buffer, made int64)
 		Local: Addr{p.local, to}, Remote: Addr{p.remote, from},
 		Data: data, Queue: Queue(r.payload.Queue), TTL: r.payload.Remaining(), buf: buf,
 	}
-	s, service := n.heardAuthentic(p, r.from, direct, made, to, r.now)
+	s, service, late := n.heardAuthentic(p, r.from, direct, made, to, r.now)
 	switch {
+	case late:
+		n.count.dropped.late.Add(1)
+		d.Release()
 	case service:
 		r.serve(p, &d, direct)
 		d.Release()
@@ -276,29 +279,42 @@ func (r *receiver) authenticated(p *peer, plain []byte, buf *buffer, made int64)
 
 // heardAuthentic notes an authenticated payload of a peer, and finds out who gets it:
 // the node itself, or a socket, nil if there is none.
-func (n *Node) heardAuthentic(p *peer, from endpoint, direct bool, made int64, to Port, now time.Time) (s *Socket, service bool) {
+//
+// late tells of a datagram that was made so long ago that it can only be a
+// recording: it is dropped.
+func (n *Node) heardAuthentic(p *peer, from endpoint, direct bool, made int64, to Port, now time.Time) (s *Socket, service, late bool) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	n.authenticLocked(p, now)
+	p = n.authenticLocked(p, now)
 	path := &p.path
-	fresh := made == 0 || made > path.newest
+	late = path.lateness(now, made) > maxLateness
+	fresh := !late && (made == 0 || made > path.newest)
 	if fresh {
 		path.lastHeard = now
-		path.newest = max(path.newest, made)
+		path.noteClock(now, made)
+	}
+	if late {
+		path.doubtClock(now)
 	}
 	if direct && sendable(from.addr) {
 		path.heardFrom(now, from, fresh)
 		n.activateLocked(p)
 	}
-	return n.ports.find(Addr{p.local, to}), n.isServiceLocked(to)
+	return n.ports.find(Addr{p.local, to}), n.isServiceLocked(to), late
 }
 
-// authenticLocked notes that a peer is what it says. Caller holds mu.
-func (n *Node) authenticLocked(p *peer, now time.Time) {
+// authenticLocked notes that a peer is what it says, and gives the peer as the
+// table has it: while the payload was opened without mu, another may have taken
+// the place of one that had to make room. Caller holds mu.
+func (n *Node) authenticLocked(p *peer, now time.Time) *peer {
 	n.neighbourLocked(now)
+	if now := n.peers.all[p.pair]; now != nil {
+		p = now
+	}
 	p.path.received++
 	if !p.proven {
 		p.proven = true
 		n.touchLocked(p)
 	}
+	return p
 }

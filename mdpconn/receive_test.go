@@ -169,8 +169,8 @@ func TestSmallTablesAreBounded(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer release()
-		if p := n.Path(mdpconn.Primary, last); len(p.Candidates) != 4 || p.Candidates[3].Port() != 5 {
-			t.Errorf("candidates of the last SID: %v, want ports 2 … 5", p.Candidates)
+		if p := n.Path(mdpconn.Primary, last); len(p.Candidates) != 3 || p.Candidates[2].Port() != 5 {
+			t.Errorf("candidates of the last SID: %v, want ports 3 … 5", p.Candidates)
 		}
 	})
 }

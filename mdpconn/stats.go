@@ -58,6 +58,7 @@ type DroppedStats struct {
 	QueueFull     uint64 `json:"queueFull"`     // datagrams for a net.PacketConn whose queue was full
 	NoRoute       uint64 `json:"noRoute"`       // datagrams of Send for which no address was found in time
 	Budget        uint64 `json:"budget"`        // copies not sent to an unproven address that had its share
+	Late          uint64 `json:"late"`          // recordings: made long before they arrived
 	AnswerLimit   uint64 `json:"answerLimit"`   // questions beyond the rate at which they are answered
 	NoLink        uint64 `json:"noLink"`        // broadcasts heard from an address that no link of the node reaches
 }
@@ -103,7 +104,7 @@ type counters struct {
 	}
 	dropped struct {
 		malformed, ownPacket, reflected, unknownSender, unknownSID, badSID, notOurs, plain, crypto,
-		keyLimit, unknownType, ignored, tooLong, empty, unbound, queueFull, noRoute, budget,
+		keyLimit, unknownType, ignored, tooLong, empty, unbound, queueFull, noRoute, budget, late,
 		answerLimit, noLink atomic.Uint64
 	}
 	discovery struct {
@@ -188,6 +189,7 @@ func (c *counters) droppedStats() DroppedStats {
 		QueueFull:     c.dropped.queueFull.Load(),
 		NoRoute:       c.dropped.noRoute.Load(),
 		Budget:        c.dropped.budget.Load(),
+		Late:          c.dropped.late.Load(),
 		AnswerLimit:   c.dropped.answerLimit.Load(),
 		NoLink:        c.dropped.noLink.Load(),
 	}
