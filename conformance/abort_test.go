@@ -43,6 +43,24 @@ func TestAbort(t *testing.T) {
 	})
 }
 
+// TestAbortKeepsReceived: all that had arrived in order is read before the
+// reset, also what was not acknowledged for want of room.
+func TestAbortKeepsReceived(t *testing.T) {
+	sides(t, func(t *testing.T, w *world, c, peer *mspnet.Conn) {
+		filled := async(func() error { _, err := c.Write(random(flood)); return err })
+		time.Sleep(time.Second) // peer takes what it can, and nobody reads
+		received := int64(peer.Stats().BytesReceived)
+		abort(t, c)
+		<-filled
+		pass(oneWay)
+		n, err := io.Copy(io.Discard, peer)
+		wantOpError(t, "Read", err, syscall.ECONNRESET, false)
+		if n != received || n == 0 {
+			t.Errorf("%d bytes read before the reset, of %d received", n, received)
+		}
+	})
+}
+
 // TestAbortIsNeverEOF: not even when the end of the stream was queued already,
 // and not when the abort is repeated in another guise.
 func TestAbortIsNeverEOF(t *testing.T) {

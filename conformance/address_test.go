@@ -10,7 +10,7 @@ import (
 
 // TestAddressChange: a stream goes on, whole and without an error, when a node's
 // address changes in the middle of it: that of either end, of both one after
-// the other, with data under way or none, and again and again.
+// the other or at once, with data under way or none, and again and again.
 func TestAddressChange(t *testing.T) {
 	change := map[string]func(w *world){
 		"client": func(w *world) { w.clientLink.Rebind() },
@@ -18,6 +18,10 @@ func TestAddressChange(t *testing.T) {
 		"both, one after the other": func(w *world) {
 			w.clientLink.Rebind()
 			time.Sleep(3 * time.Second)
+			w.serverLink.Rebind()
+		},
+		"both at once": func(w *world) {
+			w.clientLink.Rebind()
 			w.serverLink.Rebind()
 		},
 		"client, many times": func(w *world) {
@@ -43,6 +47,7 @@ func TestAddressChange(t *testing.T) {
 				wantAll(t, "the client", c, down)
 				<-got
 				<-changed
+				wantEndpoints(t, w)
 			})
 		})
 		t.Run(name+", while idle", func(t *testing.T) {
@@ -57,8 +62,20 @@ func TestAddressChange(t *testing.T) {
 				wantRead(t, "the client", c, []byte("after"))
 				write(t, c, []byte("and back"))
 				wantRead(t, "the server", s, []byte("and back"))
+				wantEndpoints(t, w)
 			})
 		})
+	}
+}
+
+// wantEndpoints fails unless each node has found and proven where the other is.
+func wantEndpoints(t *testing.T, w *world) {
+	t.Helper()
+	if got, want := w.client.Path(w.client.Primary(), w.server.Primary()).Endpoint, w.serverLink.LocalAddr(); got != want {
+		t.Errorf("the client sends to %v, want %v", got, want)
+	}
+	if got, want := w.server.Path(w.server.Primary(), w.client.Primary()).Endpoint, w.clientLink.LocalAddr(); got != want {
+		t.Errorf("the server sends to %v, want %v", got, want)
 	}
 }
 

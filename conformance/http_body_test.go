@@ -15,6 +15,7 @@ const bigBody = 100 << 20
 
 // TestHTTPBigBody sends 100 MB each way, in real time.
 func TestHTTPBigBody(t *testing.T) {
+	t.Parallel()
 	w := instant(t)
 	w.serve(t, &http.Server{Handler: http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
 		if r.Method == "PUT" {

@@ -120,7 +120,7 @@ func (w *world) connect(t testing.TB) (client, server *mspnet.Conn) {
 	return client, server
 }
 
-// tcpNames lets the compiler compare a Conn with a *net.TCPConn.
+// A Conn has what users of *net.TCPConn look for besides net.Conn.
 var _ interface {
 	net.Conn
 	CloseRead() error

@@ -151,7 +151,61 @@ func TestDefaultNode(t *testing.T) {
 	if err := Drain(t.Context(), nil); err != nil {
 		t.Errorf("drain: %v", err)
 	}
-	if s, err := StatsOf(nil); err != nil || s.MSP.Opened != 1 || s.MSP.Accepted != 1 {
-		t.Errorf("stats %+v, %v", s.MSP, err)
+	if s := StatsOf(nil); s.MSP.Opened != 1 || s.MSP.Accepted != 1 {
+		t.Errorf("stats %+v", s.MSP)
+	}
+}
+
+// The default node reaches addresses of both families.
+func TestDefaultNodeDialsIPv6(t *testing.T) {
+	node, err := mdpconn.NewNode(mdpconn.Config{UDP: []string{"[::1]:0"}})
+	if err != nil {
+		t.Skipf("not run: no IPv6 here: %v", err)
+	}
+	defer node.Close()
+	ln, err := (&ListenConfig{Node: node}).Listen(t.Context(), "msp", ":80")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		defaultNode.node.Close()
+		defaultNode.node = nil
+	})
+	c, err := Dial("msp", ln.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.Close()
+}
+
+func TestUnknownNetwork(t *testing.T) {
+	for what, err := range map[string]error{
+		"dial udp: unknown network udp":   func() error { _, err := Dial("udp", ":80"); return err }(),
+		"listen tcp: unknown network tcp": func() error { _, err := Listen("tcp", ":80"); return err }(),
+	} {
+		if err == nil || err.Error() != what {
+			t.Errorf("got %v, want %s", err, what)
+		}
+	}
+}
+
+// A listener that fails leaves no UDP socket behind.
+func TestFailedListenOpensNoSocket(t *testing.T) {
+	node, err := mdpconn.NewNode(mdpconn.Config{UDP: []string{"127.0.0.1:0"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer node.Close()
+	lc := ListenConfig{Node: node}
+	ln, err := lc.Listen(t.Context(), "msp", ":80")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ln.Close()
+	if _, err := lc.Listen(t.Context(), "msp", ":80@127.0.0.1:0"); err == nil {
+		t.Error("no error for a port that is taken")
+	}
+	if n := len(node.LinkAddrs()); n != 1 {
+		t.Errorf("%d UDP sockets, want the one of before", n)
 	}
 }

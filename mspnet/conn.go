@@ -24,6 +24,9 @@ const MaxMessage = msp.MaxMessage
 //   - syscall.ETIMEDOUT: nothing was heard of the peer for 10 seconds;
 //   - syscall.EPIPE: a write after CloseWrite.
 //
+// A Conn that nobody closes lives on, keep-alives and all, as long as its node
+// and its peer do.
+//
 // io.EOF means that the peer has ended its direction and everything it sent was
 // read; an abort is never io.EOF. What was received in order before an abort
 // or a time-out is read first.
@@ -85,6 +88,10 @@ func (c *Conn) SetLinger(sec int) error {
 	c.linger.set(sec == 0)
 	return nil
 }
+
+// Abort closes the connection, also one that was closed and still delivers: what
+// is not delivered is dropped, and the peer told that this is no end in order.
+func (c *Conn) Abort() error { return c.opError("close", c.c.Abort()) }
 
 // Close closes the connection. It returns at once; what was written is still
 // delivered, unless SetLinger(0) was called. Blocked calls return

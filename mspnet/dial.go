@@ -58,19 +58,20 @@ func (d *Dialer) Dial(network, address string) (net.Conn, error) {
 // succeeded ctx has no more effect. The net.Conn is a *Conn. It has the
 // signature that http.Transport wants.
 func (d *Dialer) DialContext(ctx context.Context, network, address string) (net.Conn, error) {
-	fail := func(source, addr net.Addr, err error) (net.Conn, error) {
-		return nil, &net.OpError{Op: "dial", Net: "msp", Source: source, Addr: addr, Err: err}
+	fail := func(addr net.Addr, err error) (net.Conn, error) {
+		return nil, &net.OpError{Op: "dial", Net: network, Addr: addr, Err: err}
 	}
 	if network != "msp" && network != "tcp" {
-		return fail(nil, nil, net.UnknownNetworkError(network))
+		return fail(nil, net.UnknownNetworkError(network))
 	}
+	network = "msp"
 	to, err := parseDial(address)
 	if err != nil {
-		return fail(nil, nil, err)
+		return fail(nil, err)
 	}
 	e, err := engineOf(d.Node)
 	if err != nil {
-		return fail(nil, Addr{Addr: to.addr}, err)
+		return fail(Addr{Addr: to.addr}, err)
 	}
 	if d.Timeout > 0 {
 		var cancel context.CancelFunc
@@ -84,20 +85,20 @@ func (d *Dialer) DialContext(ctx context.Context, network, address string) (net.
 	if to.udp != "" {
 		hints, err := resolve(ctx, to.udp)
 		if err != nil {
-			return fail(nil, remote, err)
+			return fail(remote, err)
 		}
 		for _, h := range hints {
 			e.Node().AddHint(to.addr.SID, h)
 		}
 		remote.UDP = hints[0]
 	}
+	before := e.Node().Path(d.LocalAddr.SID, to.addr.SID)
 	c, err := e.Dial(ctx, d.LocalAddr, to.addr, d.Early)
 	if err != nil {
-		local := d.LocalAddr
-		if local.SID == mdpconn.Primary {
-			local.SID = e.Node().Primary()
-		}
-		return fail(Addr{Addr: local}, remote, dialError(err, e.Node().Path(local.SID, to.addr.SID)))
+		path := e.Node().Path(d.LocalAddr.SID, to.addr.SID)
+		path.Sent -= before.Sent
+		path.Received -= before.Received
+		return fail(remote, dialError(err, path))
 	}
 	return newConn(c), nil
 }

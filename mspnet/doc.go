@@ -39,5 +39,8 @@
 // Nodes reach their neighbours, and the peers they have a hint for; streams over
 // several hops are not built yet. The published protocol has no forward
 // secrecy, and its window of 32 messages bounds the rate to 32 KB per round
-// trip.
+// trip. What a node of this package sends is not taken twice, as long as the
+// node runs that heard it; what was recorded of a stock node's opening can be
+// played back when a minute has passed. Requests that must not be repeated need
+// their own guard.
 package mspnet

@@ -30,8 +30,8 @@ type ListenConfig struct {
 // Listen listens on the default node at "SID:port" for one of its identities,
 // ":port" for the primary one, "*:port" for all. Port 0 is any free one.
 // "@host:port" behind it is a UDP address to bind, beside the node's own;
-// "host:port" alone binds that and takes any free MDP port. The network is
-// "msp".
+// "host:port" alone binds that and takes any free MDP port. The UDP socket is
+// the node's, and open as long as the node is. The network is "msp".
 func Listen(network, address string) (net.Listener, error) {
 	return (&ListenConfig{}).Listen(context.Background(), network, address)
 }
@@ -44,7 +44,7 @@ func (lc *ListenConfig) Listen(ctx context.Context, network, address string) (ne
 		if errors.As(err, &op) {
 			err = op.Err
 		}
-		return nil, &net.OpError{Op: "listen", Net: "msp", Addr: addr, Err: err}
+		return nil, &net.OpError{Op: "listen", Net: network, Addr: addr, Err: err}
 	}
 	if network != "msp" {
 		return fail(nil, net.UnknownNetworkError(network))
@@ -57,17 +57,18 @@ func (lc *ListenConfig) Listen(ctx context.Context, network, address string) (ne
 	if err != nil {
 		return fail(Addr{Addr: at.addr}, err)
 	}
+	l, err := e.Listen(at.addr, engine.ListenConfig{Backlog: lc.Backlog, Allow: lc.Allow})
+	if err != nil {
+		return fail(Addr{Addr: at.addr}, err)
+	}
 	var udp netip.AddrPort
 	if at.udp != "" {
 		if udp, err = e.Node().Listen(at.udp); err != nil {
+			l.Close()
 			return fail(Addr{Addr: at.addr}, err)
 		}
 	} else if links := e.Node().LinkAddrs(); len(links) > 0 {
 		udp = links[0]
-	}
-	l, err := e.Listen(at.addr, engine.ListenConfig{Backlog: lc.Backlog, Allow: lc.Allow})
-	if err != nil {
-		return fail(Addr{Addr: at.addr}, err)
 	}
 	addr := Addr{Addr: l.Addr()}
 	if udp.IsValid() {

@@ -16,8 +16,8 @@ var defaultNode struct {
 
 // DefaultNode returns the node that Dial, Listen, and a Dialer or ListenConfig
 // without one use. It is made on first use, with a fresh identity and a UDP
-// socket on a free port, and lives as long as the program; nobody should close
-// it.
+// socket on a free port for IPv4 and for IPv6, and lives as long as the program;
+// nobody should close it.
 func DefaultNode() (*mdpconn.Node, error) {
 	defaultNode.Lock()
 	defer defaultNode.Unlock()
@@ -26,6 +26,7 @@ func DefaultNode() (*mdpconn.Node, error) {
 		if err != nil {
 			return nil, err
 		}
+		node.Listen("[::]:0") // for hints of that family; not every host has it
 		defaultNode.node = node
 	}
 	return defaultNode.node, nil
@@ -51,10 +52,7 @@ func engineOf(node *mdpconn.Node) (*engine.Engine, error) {
 // before they exit. It returns ctx's error if that comes first.
 func Drain(ctx context.Context, node *mdpconn.Node) error {
 	if node == nil {
-		defaultNode.Lock()
-		node = defaultNode.node
-		defaultNode.Unlock()
-		if node == nil {
+		if node = usedDefaultNode(); node == nil {
 			return nil
 		}
 	}
@@ -71,11 +69,25 @@ type NodeStats struct {
 	MSP engine.Stats
 }
 
-// StatsOf returns the counters of node; nil is the default node.
-func StatsOf(node *mdpconn.Node) (NodeStats, error) {
-	e, err := engineOf(node)
-	if err != nil {
-		return NodeStats{}, err
+// StatsOf returns the counters of node; nil is the default node. They are zero
+// for a default node that was not used, and those of streams for a node that is
+// closed.
+func StatsOf(node *mdpconn.Node) NodeStats {
+	if node == nil {
+		if node = usedDefaultNode(); node == nil {
+			return NodeStats{}
+		}
 	}
-	return NodeStats{MDP: e.Node().Stats(), MSP: e.Stats()}, nil
+	s := NodeStats{MDP: node.Stats()}
+	if e := engine.Of(node); e != nil {
+		s.MSP = e.Stats()
+	}
+	return s
+}
+
+// usedDefaultNode returns the default node if it was made.
+func usedDefaultNode() *mdpconn.Node {
+	defaultNode.Lock()
+	defer defaultNode.Unlock()
+	return defaultNode.node
 }

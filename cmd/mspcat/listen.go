@@ -59,6 +59,9 @@ func (p *program) listen(ctx context.Context, args []string, opts *options) erro
 	}
 	ints := catchInterrupts(ctx)
 	defer ints.release()
+	if err := opts.checkBind(); err != nil { // before an identity is made
+		return err
+	}
 	key, err := p.listenIdentity(opts)
 	if err != nil {
 		return err

@@ -33,6 +33,17 @@ func (o *options) newNode(id *mdpconn.Identity, v6 bool, log *slog.Logger) (*mdp
 	return mdpconn.NewNode(config)
 }
 
+// checkBind refuses a --bind whose host or port is none.
+func (o *options) checkBind() error {
+	if o.bind == "" {
+		return nil
+	}
+	if _, err := net.ResolveUDPAddr("udp", string(o.bind)); err != nil {
+		return usagef("--bind %q: expected HOST:PORT of this host: %v", string(o.bind), err)
+	}
+	return nil
+}
+
 // farewell bounds how long the program stays to repeat its last
 // acknowledgements.
 const farewell = 3 * time.Second

@@ -215,8 +215,7 @@ func (t *transfer) undelivered(err error) error {
 // abort lets go of a connection, and tells the peer that this is no end in
 // order.
 func (t *transfer) abort(err error) error {
-	t.conn.SetLinger(0)
-	t.conn.Close()  // an error says that it has ended already
+	t.conn.Abort()  // an error says that it has ended already
 	t.stopReading() // not before, as it ends our direction in order
 	return err
 }
