@@ -50,9 +50,9 @@ type Conn struct {
 	err       error    // why it ended; nil while it is open, or finished
 	ended     bool
 	done      chan struct{} // closed when ended; nil until somebody asks
-	delivered bool      // everything, our SHUTDOWN included, is acknowledged
-	flushed   bool      // every message is acknowledged, and out is empty
-	quietAt   time.Time // by then the peer has our last acknowledgement, most likely
+	delivered bool          // everything, our SHUTDOWN included, is acknowledged
+	flushed   bool          // every message is acknowledged, and out is empty
+	quietAt   time.Time     // by then the peer has our last acknowledgement, most likely
 
 	closed      bool // by Close
 	readClosed  bool
