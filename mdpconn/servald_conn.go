@@ -147,6 +147,14 @@ func (c *daemonConn) tell(m *servald.Message) error {
 	return err
 }
 
+// probe finds out whether the daemon is there, by a datagram that is too short
+// to mean anything (§3).
+func (c *daemonConn) probe() error {
+	c.patient()
+	_, err := c.write(make([]byte, servald.HeaderLen-1))
+	return err
+}
+
 // ask sends a request and gives each answer to take, until that reports that it
 // was the last. The caller has the turn.
 func (d *daemon) ask(m *servald.Message, take func(*servald.Message) (last bool, err error)) error {
@@ -160,10 +168,16 @@ func (d *daemon) ask(m *servald.Message, take func(*servald.Message) (last bool,
 	}
 	timer := time.NewTimer(answerTime)
 	defer timer.Stop()
+	probe := time.NewTicker(probeEvery)
+	defer probe.Stop()
 	for {
 		select {
 		case a := <-c.answers:
 			if last, err := take(&a); last || err != nil {
+				return err
+			}
+		case <-probe.C:
+			if err := c.probe(); err != nil {
 				return err
 			}
 		case <-c.dead:

@@ -30,6 +30,7 @@ type ServaldConfig struct {
 const (
 	pollEvery  = 400 * time.Millisecond // so that a loss is seen within a second
 	answerTime = 2 * time.Second        // until a question counts as not answered
+	probeEvery = 100 * time.Millisecond // while an answer is waited for: the daemon may end before it gives one
 	comeBack   = 50 * time.Millisecond  // before the second attempt to come back; doubled each time
 	comeMost   = 2 * time.Second        // the longest of these waits
 )

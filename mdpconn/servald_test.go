@@ -589,3 +589,24 @@ func TestServaldRecorded(t *testing.T) {
 		t.Errorf("stats %+v", s)
 	}
 }
+
+// A daemon that ends while it is asked is not waited for.
+func TestServaldEndsWhileAsked(t *testing.T) {
+	d := onServald(t, 1)[0]
+	d.Kill()
+	c, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: d.Socket, Net: "unixgram"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	go func() {
+		c.Read(make([]byte, 100))
+		c.Close()
+		os.Remove(d.Socket)
+	}()
+	start := time.Now()
+	_, err = mdpconn.NewNode(mdpconn.Config{Servald: &mdpconn.ServaldConfig{Instance: d.Instance}})
+	var gone *mdpconn.DaemonError
+	if took := time.Since(start); !errors.As(err, &gone) || took > time.Second {
+		t.Errorf("%v after %v, want a *DaemonError within a second", err, took)
+	}
+}
