@@ -16,6 +16,7 @@ func (e *Engine) HandleDown(err error) {
 	clear(e.inbox)
 	e.inbox = e.inbox[:0]
 	e.news = append(e.news, func(time.Time) {
+		e.down = err
 		e.mux.Conns(func(m *msp.Conn) {
 			if c, _ := m.User.(*Conn); c != nil {
 				c.fail(err)
@@ -31,7 +32,10 @@ func (e *Engine) HandleDown(err error) {
 // one now. It implements [mdpconn.DownHandler].
 func (e *Engine) HandleUp() {
 	e.mu.Lock()
-	e.news = append(e.news, func(time.Time) { e.relisten() })
+	e.news = append(e.news, func(time.Time) {
+		e.down = nil
+		e.relisten()
+	})
 	e.mu.Unlock()
 	e.signal()
 }

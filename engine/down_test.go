@@ -38,6 +38,10 @@ func TestHandleDown(t *testing.T) {
 		go func() { blocked <- near.Flush(context.Background()) }()
 		synctest.Wait()
 		Of(l.here).HandleDown(errLost)
+		synctest.Wait()
+		if _, err := l.dial(81); !errors.Is(err, errLost) {
+			t.Errorf("a dial whose port was bound before: %v", err)
+		}
 		Of(l.here).HandleUp()
 		synctest.Wait()
 

@@ -36,6 +36,7 @@ type Engine struct {
 	out       []mdpconn.Datagram // emitted in this turn
 	timer     *time.Timer
 	lingering lingerList
+	down      error // while what carries the datagrams is gone
 
 	mu sync.Mutex
 	// Guarded by mu.

@@ -42,6 +42,10 @@ func (e *Engine) takeWork(now time.Time) (closing bool) {
 	}
 	for i := range inbox {
 		d := &inbox[i]
+		if e.down != nil { // a late one of the time before
+			d.Release()
+			continue
+		}
 		local, remote := toMSP(d.Local), toMSP(d.Remote)
 		if d.unbound {
 			e.mux.InputUnbound(now, local, remote, d.Data, true)

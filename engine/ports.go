@@ -101,7 +101,9 @@ func (p *port) disown() {
 	p.owned = false
 }
 
-// release ends one use; the last one unbinds the port.
+// release ends one use; the last one unbinds the port. The mutex is held
+// meanwhile, so that nobody finds the address neither in the table nor free:
+// unbinding takes a moment, at worst that of a daemon with a full queue.
 func (p *port) release() {
 	p.table.mu.Lock()
 	defer p.table.mu.Unlock()

@@ -155,7 +155,8 @@ func (n *Node) isServiceLocked(p Port) bool {
 }
 
 // HandleUnbound sets the handler of datagrams for ports that nobody bound, of
-// any of the node's identities; nil drops them, as does Config.Silent.
+// any of the node's identities; nil drops them, as does Config.Silent. A daemon
+// drops them by itself.
 func (n *Node) HandleUnbound(h Handler) {
 	n.mu.Lock()
 	defer n.mu.Unlock()

@@ -244,3 +244,10 @@ func (d *Daemon) Send(client string, m *servald.Message) error {
 	_, err = conn.WriteToUnix(m.AppendAny(nil), &net.UnixAddr{Name: name, Net: "unixgram"})
 	return err
 }
+
+// SIDs gives the identities, the primary one first.
+func (d *Daemon) SIDs() []servald.SID {
+	d.mesh.mu.Lock()
+	defer d.mesh.mu.Unlock()
+	return slices.Clone(d.sids)
+}
