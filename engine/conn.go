@@ -81,12 +81,17 @@ func (e *Engine) Dial(ctx context.Context, local, remote mdpconn.Addr, early boo
 	}
 	var dialErr error
 	err = e.call(func(now time.Time) {
-		if c.m, dialErr = e.mux.Dial(now, toMSP(local), toMSP(remote), announce); dialErr == nil {
-			c.m.User = c
+		if dialErr = e.down; dialErr != nil { // since the port was bound
+			return
 		}
+		if c.m, dialErr = e.mux.Dial(now, toMSP(local), toMSP(remote), announce); dialErr != nil {
+			dialErr = syscall.EADDRINUSE
+			return
+		}
+		c.m.User = c
 	})
-	if err == nil && dialErr != nil {
-		err = syscall.EADDRINUSE
+	if err == nil {
+		err = dialErr
 	}
 	if err != nil {
 		t.abandon()

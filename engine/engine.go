@@ -36,11 +36,13 @@ type Engine struct {
 	out       []mdpconn.Datagram // emitted in this turn
 	timer     *time.Timer
 	lingering lingerList
+	down      error // while what carries the datagrams is gone
 
 	mu sync.Mutex
 	// Guarded by mu.
 	inbox   []arrival
-	spare   []arrival // the loop's other inbox
+	spare   []arrival             // the loop's other inbox
+	news    []func(now time.Time) // of the node, to be run before anything else
 	calls   []func(now time.Time)
 	ready   []*Conn            // connections whose application did something
 	dropped uint64             // datagrams that did not fit into the inbox

@@ -32,13 +32,20 @@ func (e *Engine) loop() {
 // takeWork moves everything that waits for the loop into the machine.
 func (e *Engine) takeWork(now time.Time) (closing bool) {
 	e.mu.Lock()
-	inbox, calls, ready := e.inbox, e.calls, e.ready
-	e.inbox, e.spare, e.calls, e.ready = e.spare[:0], nil, nil, nil
+	inbox, news, calls, ready := e.inbox, e.news, e.calls, e.ready
+	e.inbox, e.spare, e.news, e.calls, e.ready = e.spare[:0], nil, nil, nil, nil
 	closing = e.closing
 	e.mu.Unlock()
 
+	for _, f := range news {
+		f(now)
+	}
 	for i := range inbox {
 		d := &inbox[i]
+		if e.down != nil { // a late one of the time before
+			d.Release()
+			continue
+		}
 		local, remote := toMSP(d.Local), toMSP(d.Remote)
 		if d.unbound {
 			e.mux.InputUnbound(now, local, remote, d.Data, true)

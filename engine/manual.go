@@ -46,6 +46,7 @@ type Manual struct {
 	// Guarded by mu.
 	inbox   []mdpconn.Datagram
 	dropped uint64
+	down    bool // connections are to end: the node has lost its daemon
 }
 
 // NewManual returns an empty set of sockets over node (stock: mdp_socket).
@@ -72,6 +73,10 @@ func (m *Manual) HandleDatagrams(batch []mdpconn.Datagram) {
 		m.inbox = append(m.inbox, batch[i])
 	}
 	m.mu.Unlock()
+	m.signal()
+}
+
+func (m *Manual) signal() {
 	select {
 	case m.readable <- struct{}{}:
 	default:
@@ -105,6 +110,7 @@ func (m *Manual) Recv(now time.Time) error {
 // socket is used; zero if there is nothing to wait for. Calling it early is
 // harmless.
 func (m *Manual) Processing(now time.Time) (next time.Time) {
+	m.failIfDown()
 	m.mux.Advance(now)
 	for s := range m.sockets {
 		s.process(now)

@@ -35,6 +35,7 @@ type port struct {
 	sock  *mdpconn.Socket
 
 	// Guarded by portTable.mu.
+	key   mdpconn.Addr // in the table
 	owned bool
 	users int // the owner, and connections, ended ones that linger included
 }
@@ -42,30 +43,53 @@ type port struct {
 // claim binds an address for a new owner. A port that only connections of a
 // former owner still use can be claimed again.
 func (t *portTable) claim(local mdpconn.Addr) (*port, error) {
-	if local.SID == mdpconn.Primary {
-		local.SID = t.node.Primary()
-	}
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if p := t.ports[local]; p != nil {
-		if p.owned {
-			return nil, &net.OpError{Op: "bind", Net: local.Network(), Addr: local,
-				Err: os.NewSyscallError("bind", syscall.EADDRINUSE)}
-		}
-		p.owned = true
-		p.users++
-		return p, nil
+	if p, err := t.reclaim(local); p != nil || err != nil {
+		return p, err
 	}
 	sock, err := t.node.Bind(local, t.handler)
 	if err != nil {
 		return nil, err
 	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
 	if t.ports == nil {
 		t.ports = make(map[mdpconn.Addr]*port)
 	}
-	p := &port{table: t, sock: sock, owned: true, users: 1}
-	t.ports[sock.LocalAddr()] = p
+	p := &port{table: t, sock: sock, key: sock.LocalAddr(), owned: true, users: 1}
+	t.ports[p.key] = p
 	return p, nil
+}
+
+// reclaim claims a port that the table has already, else it gives nil.
+func (t *portTable) reclaim(local mdpconn.Addr) (*port, error) {
+	if local.SID == mdpconn.Primary {
+		local.SID = t.node.Primary()
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	p := t.ports[local]
+	if p == nil {
+		return nil, nil
+	}
+	if p.owned {
+		return nil, &net.OpError{Op: "bind", Net: local.Network(), Addr: local,
+			Err: os.NewSyscallError("bind", syscall.EADDRINUSE)}
+	}
+	p.owned = true
+	p.users++
+	return p, nil
+}
+
+// rekey finds ports by their addresses again, after some have changed.
+func (t *portTable) rekey() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	ports := make(map[mdpconn.Addr]*port, len(t.ports))
+	for _, p := range t.ports {
+		p.key = p.addr()
+		ports[p.key] = p
+	}
+	t.ports = ports
 }
 
 // addr returns the bound address.
@@ -84,12 +108,14 @@ func (p *port) disown() {
 	p.owned = false
 }
 
-// release ends one use; the last one unbinds the port.
+// release ends one use; the last one unbinds the port. The mutex is held
+// meanwhile, so that nobody finds the address neither in the table nor free:
+// unbinding takes a moment, at worst that of a daemon with a full queue.
 func (p *port) release() {
 	p.table.mu.Lock()
 	defer p.table.mu.Unlock()
 	if p.users--; p.users == 0 {
-		delete(p.table.ports, p.addr())
+		delete(p.table.ports, p.key)
 		p.sock.Close()
 	}
 }

@@ -31,6 +31,12 @@ type Config struct {
 	// one. If empty, a fresh identity is made.
 	Identities []*Identity
 
+	// Servald makes the node a client of a servald daemon: its datagrams travel
+	// through the daemon, under the daemon's identities. Identities, Links and
+	// UDP must be empty then, and Announce and MaxPeers have no effect. If nil,
+	// the node is a member of the mesh itself.
+	Servald *ServaldConfig
+
 	// Links are what carries the node's packets. The node owns them: it
 	// closes them, also when NewNode fails. If nil, UDP says which UDP sockets
 	// are opened.
@@ -73,7 +79,7 @@ func (c *Config) maxPeers() int {
 
 func (c *Config) udp() []string {
 	switch {
-	case c.NoUDP || c.Links != nil:
+	case c.NoUDP || c.Links != nil || c.Servald != nil:
 		return nil
 	case len(c.UDP) == 0:
 		return []string{"0.0.0.0:0"}
@@ -94,6 +100,9 @@ func (c *Config) check() error {
 	}
 	if c.Announce < AnnounceListening || c.Announce > AnnounceAlways {
 		return fmt.Errorf("mdpconn: Config.Announce is %d, expected %d … %d", c.Announce, AnnounceListening, AnnounceAlways)
+	}
+	if c.Servald != nil && (len(c.Identities) > 0 || c.Links != nil || len(c.UDP) > 0) {
+		return fmt.Errorf("mdpconn: Config.Servald with Identities, Links or UDP: expected none of them, these are the daemon's")
 	}
 	for i, id := range c.Identities {
 		if id == nil {

@@ -11,6 +11,13 @@
 // ([Node.Announce]) and by asking, and believe no address until the peer has
 // answered from there.
 //
+// With [Config.Servald] a node is a client of a servald daemon on the same host
+// instead (docs/servald.md): the daemon's identities, its neighbours and its
+// routes, with the same methods. The daemon keeps the ports of a client that ends
+// without [Node.Close], after a crash or os.Exit, and refuses them to others;
+// [ServaldConfig] tells how to get them back. When the daemon goes away a
+// [DownHandler] is told, sockets stay, and are bound again when it is back.
+//
 // Nothing here takes a context: nothing blocks for long but reading from a
 // net.PacketConn, which has deadlines. [Node.Close] ends everything that belongs
 // to a node; nothing belongs to the package.

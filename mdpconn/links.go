@@ -56,6 +56,10 @@ func (n *Node) addLink(link Link, udp *udpLink) (*nodeLink, error) {
 // bound. If the node has a socket on that address and port already, or for port
 // 0 any on that address, it gives that one's.
 func (n *Node) Listen(bind string) (netip.AddrPort, error) {
+	if n.config.Servald != nil {
+		return netip.AddrPort{}, fmt.Errorf("mdpconn: no UDP socket on %s: the node is a client of servald, "+
+			"whose own interfaces carry its datagrams: leave the UDP address away", clip(bind))
+	}
 	if n.config.NoUDP {
 		return netip.AddrPort{}, fmt.Errorf("mdpconn: no UDP socket on %s: the node was made without UDP", clip(bind))
 	}

@@ -12,7 +12,8 @@ import (
 
 // A Node is a member of a Serval mesh: it owns identities, hands out their MDP
 // ports, and carries datagrams between them and those of other nodes. A node
-// reaches its direct neighbours; it does not relay.
+// reaches its direct neighbours; it does not relay. With Config.Servald it is a
+// client of a servald daemon instead, and has the daemon's identities and reach.
 //
 // All methods may be called concurrently. Datagrams travel like those of UDP:
 // they may be lost, repeated and reordered. They are enciphered and
@@ -24,6 +25,7 @@ import (
 type Node struct {
 	// Constant.
 	config        Config
+	carrier       carrier // what the node's datagrams travel by
 	log           *slog.Logger
 	start         time.Time // stamps of challenges count from here
 	tokenKey      [32]byte  // authenticates challenges
@@ -81,6 +83,12 @@ func NewNode(config Config) (*Node, error) {
 		}
 		return nil, err
 	}
+	if config.Servald != nil {
+		if err := n.openDaemon(); err != nil {
+			return nil, err
+		}
+		return n, nil
+	}
 	n.running.Add(1)
 	go n.maintain()
 	for _, l := range config.Links {
@@ -114,11 +122,12 @@ func newNode(config Config) (*Node, error) {
 		closed: make(chan struct{}),
 		wake:   make(chan struct{}, 1),
 	}
+	n.carrier = overlayCarrier{n}
 	if _, err := rand.Read(n.tokenKey[:]); err != nil {
 		return nil, err
 	}
 	n.config.Identities = append([]*Identity(nil), config.Identities...)
-	if len(n.config.Identities) == 0 {
+	if len(n.config.Identities) == 0 && config.Servald == nil {
 		id, err := NewIdentity()
 		if err != nil {
 			return nil, err
@@ -172,6 +181,7 @@ func (n *Node) Close() error {
 	for _, l := range heard {
 		errs = append(errs, l.Close())
 	}
+	errs = append(errs, n.carrier.close())
 	n.running.Wait()
 	close(n.closed)
 	return errors.Join(errs...)

@@ -41,7 +41,7 @@ func (s *identitySet) with(id *Identity) *identitySet {
 
 // find gives the identity of a SID, the primary one for Primary, or nil.
 func (s *identitySet) find(sid SID) *ownIdentity {
-	if sid == Primary {
+	if sid == Primary && len(s.order) > 0 {
 		return s.order[0]
 	}
 	return s.bySID[sid]
@@ -58,11 +58,13 @@ func (s *identitySet) match(prefix []byte) (found []*ownIdentity) {
 }
 
 // Primary gives the SID of the primary identity.
-func (n *Node) Primary() SID { return n.own.Load().order[0].sid }
+func (n *Node) Primary() SID { return n.carrier.primary() }
 
 // SIDs gives the SIDs of the node's identities, the primary one first. The
 // slice is the caller's.
-func (n *Node) SIDs() []SID {
+func (n *Node) SIDs() []SID { return n.carrier.sids() }
+
+func (n *Node) sidsOverlay() []SID {
 	order := n.own.Load().order
 	sids := make([]SID, len(order))
 	for i, o := range order {
@@ -72,7 +74,7 @@ func (n *Node) SIDs() []SID {
 }
 
 // Identity gives the identity of a SID of this node, of Primary too; nil if it
-// has none such.
+// has none such, and in a node at a daemon, which keeps the secrets.
 func (n *Node) Identity(sid SID) *Identity {
 	if o := n.own.Load().find(sid); o != nil {
 		return o.Identity
@@ -85,6 +87,9 @@ func (n *Node) Identity(sid SID) *Identity {
 func (n *Node) AddIdentity(id *Identity) error {
 	if id == nil {
 		return fmt.Errorf("mdpconn: no identity to add")
+	}
+	if n.config.Servald != nil {
+		return fmt.Errorf("mdpconn: the identities of this node are servald's: add them to its keyring")
 	}
 	n.mu.Lock()
 	defer n.mu.Unlock()

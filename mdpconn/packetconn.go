@@ -19,6 +19,7 @@ type packetConn struct {
 	node   *Node
 	socket *Socket
 	queue  chan Datagram
+	down   chan error // cap 1; what ReadFrom is to tell once
 	closed chan struct{}
 
 	read, write deadline
@@ -37,11 +38,14 @@ type packetConn struct {
 // Like a UDP socket it queues datagrams that arrive, 256 of them, and drops
 // more; ReadFrom drops what does not fit into its buffer. A datagram to write
 // has 1 … MaxData bytes. Errors are *net.OpErrors, and after Close, also of the
-// node, net.ErrClosed; after a deadline os.ErrDeadlineExceeded.
+// node, net.ErrClosed; after a deadline os.ErrDeadlineExceeded. ReadFrom tells
+// once when the daemon of a node is gone, by a *DaemonError; it may be called
+// again.
 func (n *Node) ListenPacket(local Addr) (net.PacketConn, error) {
 	c := &packetConn{
 		node:   n,
 		queue:  make(chan Datagram, packetQueue),
+		down:   make(chan error, 1),
 		closed: make(chan struct{}),
 	}
 	c.read.init()
@@ -106,8 +110,21 @@ func (c *packetConn) receive() (Datagram, error) {
 		return Datagram{}, os.ErrDeadlineExceeded
 	case d := <-c.queue:
 		return d, nil
+	case err := <-c.down:
+		return Datagram{}, err
 	}
 }
+
+// HandleDown has ReadFrom tell that the daemon is gone.
+func (c *packetConn) HandleDown(err error) {
+	select {
+	case c.down <- err:
+	default:
+	}
+}
+
+// HandleUp does nothing: reading goes on.
+func (c *packetConn) HandleUp() {}
 
 func (c *packetConn) WriteTo(b []byte, addr net.Addr) (int, error) {
 	var to Addr

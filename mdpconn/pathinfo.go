@@ -7,14 +7,17 @@ import (
 
 // Path is what a node knows about how to reach a SID.
 type Path struct {
-	Endpoint   netip.AddrPort   `json:"endpoint"`   // the proven address; zero if there is none
-	Candidates []netip.AddrPort `json:"candidates"` // others that are tried if need be
-	Asked      int              `json:"asked"`      // questions to all neighbours in the search that goes on
-	Waiting    int              `json:"waiting"`    // datagrams that wait for an address
-	Sent       uint64           `json:"sent"`       // datagrams given to Send
-	Received   uint64           `json:"received"`   // datagrams received, those of the node's own services included
-	LastHeard  time.Time        `json:"lastHeard"`  // when the last authenticated packet arrived; zero: never
-	RTT        time.Duration    `json:"rtt"`        // round trip of the last challenge; zero: not measured
+	Daemon     string           `json:"daemon,omitempty"` // the socket of the daemon that was asked; the rest is Hops and NextHop then
+	Hops       int              `json:"hops"`             // as far as a daemon knows a route; 0: none, or not known
+	NextHop    SID              `json:"nextHop"`          // the neighbour on the way, if Hops > 1
+	Endpoint   netip.AddrPort   `json:"endpoint"`         // the proven address; zero if there is none
+	Candidates []netip.AddrPort `json:"candidates"`       // others that are tried if need be
+	Asked      int              `json:"asked"`            // questions to all neighbours in the search that goes on
+	Waiting    int              `json:"waiting"`          // datagrams that wait for an address
+	Sent       uint64           `json:"sent"`             // datagrams given to Send
+	Received   uint64           `json:"received"`         // datagrams received, those of the node's own services included
+	LastHeard  time.Time        `json:"lastHeard"`        // when the last authenticated packet arrived; zero: never
+	RTT        time.Duration    `json:"rtt"`              // round trip of the last challenge; zero: not measured
 }
 
 func (p *path) snapshot() Path {
@@ -33,8 +36,10 @@ func (p *path) snapshot() Path {
 
 // Path tells how the node reaches remote in the name of its identity local,
 // which may be Primary. It is zero for a SID of which the node knows nothing,
-// and for its own.
-func (n *Node) Path(local, remote SID) Path {
+// and for its own. A node at a daemon asks it, which takes a moment.
+func (n *Node) Path(local, remote SID) Path { return n.carrier.path(local, remote) }
+
+func (n *Node) pathOverlay(local, remote SID) Path {
 	own := n.own.Load().find(local)
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -53,8 +58,12 @@ type PeerInfo struct {
 	Path
 }
 
-// Peers lists the pairs of SIDs that the node knows, in no particular order.
-func (n *Node) Peers() []PeerInfo {
+// Peers lists the pairs of SIDs that the node knows, in no particular order. A
+// node at a daemon asks it for the SIDs that it has a route to, which takes a
+// moment; they are none while it is gone.
+func (n *Node) Peers() []PeerInfo { return n.carrier.peers() }
+
+func (n *Node) peersOverlay() []PeerInfo {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	infos := make([]PeerInfo, 0, len(n.peers.all))

@@ -223,7 +223,13 @@ func (n *Node) strangerAndLock(own *ownIdentity, remote SID, now time.Time) *pee
 // until release is called. There may be several holders. local is an identity
 // of the node, or Primary. It fails for a remote SID that does not pass
 // SID.Check or is the node's own, which needs no holding.
+//
+// A daemon does that by itself: for a node at one Hold only checks remote.
 func (n *Node) Hold(local, remote SID) (release func(), err error) {
+	return n.carrier.hold(local, remote)
+}
+
+func (n *Node) holdOverlay(local, remote SID) (release func(), err error) {
 	set := n.own.Load()
 	own := set.find(local)
 	if own == nil {

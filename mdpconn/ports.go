@@ -93,26 +93,36 @@ func (t *portTable) randomPort() Port {
 // The SID of local may be Primary, the node's primary identity, or All, all its
 // identities, those added later too. A port may be bound for one SID and for
 // All: datagrams then go to the socket of their SID. Port 0 is any free one of
-// 2^16 … 2^31-1.
+// 2^16 … 2^31-1; a daemon gives them from 257 on.
 //
 // An error is a *net.OpError. It unwraps to syscall.EADDRINUSE if the address
 // is bound already or the port is one of the node's own services (1 key map, 2
 // link state, 7 echo), to syscall.EADDRNOTAVAIL if the node has no such
-// identity, and to net.ErrClosed after Close.
+// identity, and to net.ErrClosed after Close. A node at a daemon asks it, which
+// takes a moment; its error may also be a *DaemonError, and the daemon refuses
+// what another of its clients has bound, without telling why.
 func (n *Node) Bind(local Addr, h Handler) (*Socket, error) {
-	s, err := n.bind(local, h)
+	s, err := n.carrier.bind(local, h)
 	if err != nil {
 		return nil, &net.OpError{Op: "bind", Net: local.Network(), Addr: local, Err: err}
 	}
 	return s, nil
 }
 
-func (n *Node) bind(local Addr, h Handler) (*Socket, error) {
+// checkBind refuses what nobody can bind.
+func checkBind(local Addr, h Handler) error {
 	switch {
 	case h == nil:
-		return nil, errors.New("no handler")
+		return errors.New("no handler")
 	case local.Port > MaxPort:
-		return nil, fmt.Errorf("port %d, expected 0 … %d", local.Port, MaxPort)
+		return fmt.Errorf("port %d, expected 0 … %d", local.Port, MaxPort)
+	}
+	return nil
+}
+
+func (n *Node) bindOverlay(local Addr, h Handler) (*Socket, error) {
+	if err := checkBind(local, h); err != nil {
+		return nil, err
 	}
 	if local.SID != All {
 		own := n.own.Load().find(local.SID)
@@ -149,7 +159,8 @@ func (n *Node) isServiceLocked(p Port) bool {
 func (n *Node) Silent() bool { return n.config.Silent }
 
 // HandleUnbound sets the handler of datagrams for ports that nobody bound, of
-// any of the node's identities; nil drops them, as does Config.Silent.
+// any of the node's identities; nil drops them, as does Config.Silent. A daemon
+// drops them by itself.
 func (n *Node) HandleUnbound(h Handler) {
 	n.mu.Lock()
 	defer n.mu.Unlock()

@@ -34,7 +34,13 @@ type waitingDatagram struct {
 // and those behind it were not. After Close the error is net.ErrClosed. That a
 // datagram does not arrive is no error. Send may block for a short time, as a
 // UDP socket does.
-func (n *Node) Send(batch []Datagram) (int, error) {
+//
+// In a node at a daemon the local port has to be bound, datagrams to its own
+// identities go through the daemon too, and the error is a *DaemonError while
+// the daemon is gone.
+func (n *Node) Send(batch []Datagram) (int, error) { return n.carrier.send(batch) }
+
+func (n *Node) sendOverlay(batch []Datagram) (int, error) {
 	set := n.own.Load()
 	for i := 0; i < len(batch); {
 		d := &batch[i]

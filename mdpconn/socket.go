@@ -13,32 +13,47 @@ const maxTTL = 31
 // All methods may be called concurrently.
 type Socket struct {
 	// Constant.
-	node  *Node
-	local Addr
-	sink  sink
+	node *Node
+	sink sink
 
 	// Guarded by Node.mu.
+	local  Addr // changes only with the primary identity of a daemon
 	closed bool
 	queue  Queue
 	ttl    uint8
 }
 
 // LocalAddr gives the address that is bound. Its SID is All if it is bound for
-// all identities, never Primary; its port is never 0.
-func (s *Socket) LocalAddr() Addr { return s.local }
+// all identities, never Primary; its port is never 0. It stays the same, save
+// that of a socket bound for Primary at a daemon that comes back with another
+// primary identity (DownHandler).
+func (s *Socket) LocalAddr() Addr {
+	s.node.mu.Lock()
+	defer s.node.mu.Unlock()
+	return s.local
+}
 
 // Close frees the port. Datagrams that arrive later are those of an unbound
 // port; a batch on its way to the handler may still arrive. After the first
 // Close the error is net.ErrClosed.
 func (s *Socket) Close() error {
+	if !s.close() {
+		return net.ErrClosed
+	}
+	s.node.carrier.unbind(s)
+	return nil
+}
+
+// close frees the port within the node. It reports false if that was done.
+func (s *Socket) close() bool {
 	s.node.mu.Lock()
 	defer s.node.mu.Unlock()
 	if s.closed {
-		return net.ErrClosed
+		return false
 	}
 	s.closed = true
 	s.node.ports.remove(s)
-	return nil
+	return true
 }
 
 // SetQueue sets the queue of datagrams that do not name one. QueueDefault means

@@ -10,6 +10,7 @@ type Stats struct {
 	Dropped   DroppedStats   `json:"dropped"`
 	Discovery DiscoveryStats `json:"discovery"`
 	Tables    TableStats     `json:"tables"`
+	Servald   ServaldStats   `json:"servald"`
 }
 
 // SentStats counts what went out.
@@ -111,6 +112,7 @@ type counters struct {
 		ticksSent, asksSent, challengesSent, challengesPassed, challengesRefused, endpointChanges,
 		broadcastErrors atomic.Uint64
 	}
+	servald servaldCounters
 }
 
 // Stats gives what the node has counted so far. The counters are read one after
@@ -121,7 +123,7 @@ func (n *Node) Stats() Stats {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	s.Tables = TableStats{
-		Identities:    len(n.own.Load().order),
+		Identities:    len(n.carrier.sids()),
 		Sockets:       n.ports.len(),
 		Links:         len(n.links),
 		Peers:         n.peers.known.len(),
@@ -166,6 +168,7 @@ func (c *counters) stats() Stats {
 		},
 		Dropped:   c.droppedStats(),
 		Discovery: c.discoveryStats(),
+		Servald:   c.servald.stats(),
 	}
 }
 

@@ -22,7 +22,9 @@ const MaxMessage = msp.MaxMessage
 //   - syscall.ECONNREFUSED: the peer refused (after an early Dial);
 //   - syscall.ECONNRESET: the peer aborted;
 //   - syscall.ETIMEDOUT: nothing was heard of the peer for 10 seconds;
-//   - syscall.EPIPE: a write after CloseWrite.
+//   - syscall.EPIPE: a write after CloseWrite;
+//   - syscall.ENETDOWN, by way of a *mdpconn.DaemonError: the servald daemon of
+//     the node is gone.
 //
 // A Conn that nobody closes lives on, keep-alives and all, as long as its node
 // and its peer do.

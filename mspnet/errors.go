@@ -56,6 +56,10 @@ func dialError(err error, path mdpconn.Path) error {
 func tried(p mdpconn.Path) string {
 	var where string
 	switch {
+	case p.Daemon != "" && p.Hops == 0:
+		return "servald at socket " + p.Daemon + " knows no route"
+	case p.Daemon != "":
+		return fmt.Sprintf("servald at socket %s has a route of %d hops", p.Daemon, p.Hops)
 	case p.Endpoint.IsValid():
 		where = "endpoint " + p.Endpoint.String()
 	case len(p.Candidates) > 0:

@@ -70,14 +70,10 @@ func (lc *ListenConfig) Listen(ctx context.Context, network, address string) (ne
 	} else if links := e.Node().LinkAddrs(); len(links) > 0 {
 		udp = links[0]
 	}
-	addr := Addr{Addr: l.Addr()}
 	if udp.IsValid() {
-		addr.UDP = reachable(udp)
+		udp = reachable(udp)
 	}
-	if addr.SID == mdpconn.All {
-		addr.SID = e.Node().Primary()
-	}
-	return &Listener{l: l, addr: addr, hush: e.Node().Announce()}, nil
+	return &Listener{l: l, node: e.Node(), udp: udp, hush: e.Node().Announce()}, nil
 }
 
 // A Listener accepts connections. It implements net.Listener; all methods may
@@ -85,7 +81,8 @@ func (lc *ListenConfig) Listen(ctx context.Context, network, address string) (ne
 // neighbours, so that they find it without a hint.
 type Listener struct {
 	l    *engine.Listener
-	addr Addr
+	node *mdpconn.Node
+	udp  netip.AddrPort
 	hush func() // ends the announcements
 }
 
@@ -103,7 +100,7 @@ func (l *Listener) Accept() (net.Conn, error) {
 func (l *Listener) AcceptContext(ctx context.Context) (*Conn, error) {
 	c, err := l.l.Accept(ctx)
 	if err != nil {
-		return nil, &net.OpError{Op: "accept", Net: network, Addr: l.addr, Err: err}
+		return nil, &net.OpError{Op: "accept", Net: network, Addr: l.Addr(), Err: err}
 	}
 	return newConn(c), nil
 }
@@ -111,7 +108,7 @@ func (l *Listener) AcceptContext(ctx context.Context) (*Conn, error) {
 // SetDeadline bounds Accept, also one that is blocked; zero is no bound.
 func (l *Listener) SetDeadline(t time.Time) error {
 	if err := l.l.SetDeadline(t); err != nil {
-		return &net.OpError{Op: "set", Net: network, Addr: l.addr, Err: err}
+		return &net.OpError{Op: "set", Net: network, Addr: l.Addr(), Err: err}
 	}
 	return nil
 }
@@ -120,12 +117,19 @@ func (l *Listener) SetDeadline(t time.Time) error {
 // Accept are stopped.
 func (l *Listener) Close() error {
 	if err := l.l.Close(); err != nil {
-		return &net.OpError{Op: "close", Net: network, Addr: l.addr, Err: err}
+		return &net.OpError{Op: "close", Net: network, Addr: l.Addr(), Err: err}
 	}
 	l.hush()
 	return nil
 }
 
 // Addr returns the listener's address, an [Addr]; its text is fit for Dial
-// elsewhere.
-func (l *Listener) Addr() net.Addr { return l.addr }
+// elsewhere. It changes only if the node's servald daemon comes back with another
+// primary identity.
+func (l *Listener) Addr() net.Addr {
+	addr := Addr{Addr: l.l.Addr(), UDP: l.udp}
+	if addr.SID == mdpconn.All {
+		addr.SID = l.node.Primary()
+	}
+	return addr
+}

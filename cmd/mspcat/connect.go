@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"net/netip"
 	"slices"
 	"strings"
@@ -22,7 +23,8 @@ func (p *program) connectCommand() *cobra.Command {
 		Long: `Connect to PORT of the peer SID and pipe stdin and stdout through the stream.
 HOST:PORT behind an "@" is the same as --peer udp:HOST:PORT.
 
-The identity is a fresh one, unless --identity names another.
+The identity is a fresh one, unless --identity names another. With --via servald
+it is the daemon's primary one, and HOST:PORT is without effect.
 ` + statusHelp,
 		Args: cobra.ArbitraryArgs,
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -42,33 +44,20 @@ func (p *program) connect(ctx context.Context, args []string, opts *options) err
 	if err != nil {
 		return err
 	}
+	if err := opts.checkVia(); err != nil {
+		return err
+	}
 	ints := catchInterrupts(ctx)
 	defer ints.release()
-	key, err := p.dialIdentity(opts)
-	if err != nil {
-		return err
-	}
-	defer key.close()
 	ctx, cancel := ints.bounded(ctx, ints.first)
 	defer cancel()
-
-	hostPorts := opts.peers
-	if hint != "" {
-		hostPorts = append(slices.Clone(hostPorts), hint)
-	}
-	hints, err := resolveHints(ctx, hostPorts)
-	if err != nil {
-		return err
-	}
 	log := opts.logger(p)
-	node, err := opts.newNode(key.id, slices.ContainsFunc(hints, isV6), log)
+	node, closeKey, err := p.dialNode(ctx, to.SID, hint, opts, log)
 	if err != nil {
 		return err
 	}
+	defer closeKey()
 	defer leave(node, ints)
-	for _, h := range hints {
-		node.AddHint(to.SID, h)
-	}
 
 	dialer := mspnet.Dialer{Node: node, Timeout: time.Duration(opts.wait)}
 	c, err := dialer.DialContext(ctx, "msp", to.String())
@@ -80,9 +69,41 @@ func (p *program) connect(ctx context.Context, args []string, opts *options) err
 		return fmt.Errorf("%v: %s", to, why)
 	}
 	conn := c.(*mspnet.Conn)
-	log.Info("connected", "peer", to.String(), "udp", node.Path(mdpconn.Primary, to.SID).Endpoint)
+	if log.Enabled(ctx, slog.LevelInfo) {
+		path := node.Path(mdpconn.Primary, to.SID)
+		log.Info("connected", "peer", to.String(), "udp", path.Endpoint, "hops", path.Hops)
+	}
 	pipe := &pipe{program: p, source: newSource(p.stdin), opts: opts, ints: ints}
 	return pipe.serve(conn)
+}
+
+// dialNode makes the node to connect with, and tells it where to look for the
+// peer.
+func (p *program) dialNode(ctx context.Context, to mdpconn.SID, hint string, opts *options, log *slog.Logger) (node *mdpconn.Node, closeKey func(), err error) {
+	if opts.via.servald {
+		node, err = opts.newServaldNode("", log)
+		return node, func() {}, err
+	}
+	key, err := p.dialIdentity(opts)
+	if err != nil {
+		return nil, nil, err
+	}
+	hostPorts := opts.peers
+	if hint != "" {
+		hostPorts = append(slices.Clone(hostPorts), hint)
+	}
+	hints, err := resolveHints(ctx, hostPorts)
+	if err == nil {
+		node, err = opts.newNode(key.id, slices.ContainsFunc(hints, isV6), log)
+	}
+	if err != nil {
+		key.close()
+		return nil, nil, err
+	}
+	for _, h := range hints {
+		node.AddHint(to, h)
+	}
+	return node, key.close, nil
 }
 
 func isV6(a netip.AddrPort) bool { return a.Addr().Is6() }

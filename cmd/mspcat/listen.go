@@ -29,7 +29,8 @@ nothing but its end. A connection lasts until both sides have ended, so give it
 </dev/null if nothing is to be sent.
 
 The identity is the one kept in the user's configuration directory, made at the
-first use, unless --identity names another.
+first use, unless --identity names another. With --via servald it is the daemon's
+primary one.
 ` + statusHelp + `
 
 With --keep-open, when interrupted while it waits: 0 if every connection ended
@@ -54,6 +55,9 @@ func (p *program) listen(ctx context.Context, args []string, opts *options) erro
 	if err != nil {
 		return err
 	}
+	if err := opts.checkVia(); err != nil {
+		return err
+	}
 	if opts.wait != 0 {
 		return usagef("--wait %v is for connecting: expected no --wait when listening", &opts.wait)
 	}
@@ -62,16 +66,12 @@ func (p *program) listen(ctx context.Context, args []string, opts *options) erro
 	if err := opts.checkBind(); err != nil { // before an identity is made
 		return err
 	}
-	key, err := p.listenIdentity(opts)
-	if err != nil {
-		return err
-	}
-	defer key.close()
 	log := opts.logger(p)
-	node, err := opts.newNode(key.id, false, log)
+	node, closeKey, err := p.listenNode(port, opts, log)
 	if err != nil {
 		return err
 	}
+	defer closeKey()
 	defer leave(node, ints)
 	lc := mspnet.ListenConfig{Node: node}
 	l, err := lc.Listen(ctx, "msp", mdpconn.Addr{Port: port}.String())
@@ -82,7 +82,7 @@ func (p *program) listen(ctx context.Context, args []string, opts *options) erro
 
 	addr := l.Addr().(mspnet.Addr)
 	p.say("listening at port %d as %v; on the other side:", port, addr.SID)
-	fmt.Fprintln(p.stderr, p.connectLine(addr))
+	fmt.Fprintln(p.stderr, p.connectLine(addr, &opts.via))
 	pipe := &pipe{program: p, source: newSource(p.stdin), opts: opts, ints: ints}
 	if opts.keepOpen {
 		return pipe.serveAll(l.(*mspnet.Listener), log)
@@ -93,6 +93,23 @@ func (p *program) listen(ctx context.Context, args []string, opts *options) erro
 	}
 	l.Close()
 	return pipe.serve(conn)
+}
+
+// listenNode makes the node to listen with.
+func (p *program) listenNode(port mdpconn.Port, opts *options, log *slog.Logger) (node *mdpconn.Node, closeKey func(), err error) {
+	if opts.via.servald {
+		node, err = opts.newServaldNode(fmt.Sprintf("mspcat.%d", port), log)
+		return node, func() {}, err
+	}
+	key, err := p.listenIdentity(opts)
+	if err != nil {
+		return nil, nil, err
+	}
+	if node, err = opts.newNode(key.id, false, log); err != nil {
+		key.close()
+		return nil, nil, err
+	}
+	return node, key.close, nil
 }
 
 // accept waits for a connection, or for an interruption.

@@ -8,6 +8,9 @@
 //	mspcat key new|show|import  identities
 //	mspcat try [FILE]           both ends at once, over real UDP: a self test
 //
+// With --via servald both go through a servald daemon on this host, under its
+// identity.
+//
 // A listener prints on stderr, as its last line before it serves, the command to
 // paste on the other side. Stdout carries nothing but the peer's data.
 //

@@ -44,6 +44,15 @@ func (o *options) checkBind() error {
 	return nil
 }
 
+// newServaldNode makes the node of a command that goes through servald. With a
+// client name a program that was killed gets its port back when it starts again.
+func (o *options) newServaldNode(client string, log *slog.Logger) (*mdpconn.Node, error) {
+	return mdpconn.NewNode(mdpconn.Config{
+		Servald: &mdpconn.ServaldConfig{Instance: o.via.instance, Client: client},
+		Logger:  log,
+	})
+}
+
 // farewell bounds how long the program stays to repeat its last
 // acknowledgements.
 const farewell = 3 * time.Second

@@ -12,10 +12,12 @@ import (
 	"github.com/spf13/pflag"
 
 	"mesh.example/msp/mdpconn"
+	"mesh.example/msp/mdpconn/servald"
 )
 
 // options are the flags of the commands that open connections.
 type options struct {
+	via        via
 	identity   string
 	bind       hostPort
 	peers      peerList
@@ -28,6 +30,7 @@ type options struct {
 }
 
 func (o *options) addPipeFlags(f *pflag.FlagSet) {
+	f.Var(&o.via, "via", "use a running `servald[:INSTANCE]` and its identity (INSTANCE: its instance path; default: $SERVALINSTANCE_PATH, then stock's)")
 	f.StringVarP(&o.identity, "identity", "i", "", "`KEYFILE` of the identity to use (see mspcat key)")
 	f.Var(&o.bind, "bind", "`HOST:PORT` of the UDP socket (default: a free port of all IPv4 addresses)")
 	f.Var(&o.peers, "peer", "where the SID may be found, as `udp:HOST:PORT`; may be repeated (a listener needs none and ignores it)")
@@ -55,6 +58,20 @@ func onlyListening(f *pflag.FlagSet) error {
 	return nil
 }
 
+// checkVia refuses flags that mean nothing to a daemon. Those that tell where a
+// SID is found are taken and without effect: the daemon knows.
+func (o *options) checkVia() error {
+	switch {
+	case !o.via.servald:
+		return nil
+	case o.identity != "":
+		return usagef("--identity %s with --via servald: expected no --identity, as the daemon's own is used", o.identity)
+	case o.bind != "":
+		return usagef("--bind %s with --via servald: expected no --bind, as the daemon's interfaces are used", &o.bind)
+	}
+	return nil
+}
+
 // logger returns the logger that --verbose asks for.
 func (o *options) logger(p *program) *slog.Logger {
 	level := slog.LevelInfo
@@ -65,6 +82,38 @@ func (o *options) logger(p *program) *slog.Logger {
 		level = slog.LevelDebug
 	}
 	return slog.New(slog.NewTextHandler(p.stderr, &slog.HandlerOptions{Level: level}))
+}
+
+// A via is what carries the datagrams: a node of our own, or a servald daemon.
+type via struct {
+	servald  bool
+	instance string // "" for what the environment says
+}
+
+func (v *via) Set(s string) error {
+	name, instance, named := strings.Cut(s, ":")
+	if name != "servald" {
+		return errors.New("expected servald or servald:INSTANCE")
+	}
+	if named {
+		if _, err := servald.SocketName(instance); err != nil || instance == "" {
+			return errors.New("expected the absolute path of servald's instance behind servald:, such as servald:/var/serval")
+		}
+	}
+	*v = via{true, instance}
+	return nil
+}
+
+func (v *via) Type() string { return "servald[:INSTANCE]" }
+
+func (v *via) String() string {
+	switch {
+	case !v.servald:
+		return ""
+	case v.instance == "":
+		return "servald"
+	}
+	return "servald:" + v.instance
 }
 
 // A wait is a duration above zero; a number alone is of seconds, as with nc.

@@ -10,10 +10,14 @@ import (
 )
 
 // connectLine returns the command that connects to a listener.
-func (p *program) connectLine(to mspnet.Addr) string {
+// Through which servald the other side goes is its own affair.
+func (p *program) connectLine(to mspnet.Addr, by *via) string {
 	line := fmt.Sprintf("%s connect %v %d", commandName(p.name), to.SID, to.Port)
 	if to.UDP.IsValid() {
 		line += " --peer " + shellQuote("udp:"+to.UDP.String())
+	}
+	if by.servald {
+		line += " --via servald"
 	}
 	return line
 }

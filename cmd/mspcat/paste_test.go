@@ -26,7 +26,7 @@ func TestConnectLine(t *testing.T) {
 			addr.UDP = netip.MustParseAddrPort(test.udp)
 		}
 		p := &program{name: test.name}
-		if got := p.connectLine(addr); got != test.want {
+		if got := p.connectLine(addr, new(via)); got != test.want {
 			t.Errorf("got %s\nwant %s", got, test.want)
 		}
 	}

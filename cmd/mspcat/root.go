@@ -43,7 +43,8 @@ func (p *program) say(format string, args ...any) {
 const rootHelp = `Mspcat pipes standard input and output through a stream between two public keys.
 
 A SID names the peer: 64 hexadecimal digits, its public key. Where the peer is
-found is discovered on this host and network, or told by --peer.
+found is discovered on this host and network, or told by --peer. With --via servald
+a servald daemon on this host finds and carries, under its own identity.
 
 The end of stdin ends this direction only, and the peer's end closes stdout; the
 program ends when both have. The first Ctrl-C stops reading stdin and delivers
