@@ -33,6 +33,9 @@ func (r *receiver) linkState(data []byte) {
 			n.mu.Lock()
 			n.heardRecordLocked(nb, r.set, &rec, r.now)
 			n.mu.Unlock()
+			if SID(rec.Receiver.SID) == nb.sid && rec.Flags&overlay.LinkAck != 0 {
+				n.repair(nb, rec.Ack, r.from, r.now)
+			}
 			continue
 		}
 		for _, a := range [...]*overlay.Address{&rec.Receiver, &rec.Transmitter} {

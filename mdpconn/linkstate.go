@@ -103,6 +103,7 @@ func (s *stateWriter) flush() {
 type meshPacket struct {
 	to   endpoint
 	data []byte
+	tick bool // without link state
 }
 
 // recordsLocked collects a link record for a neighbour, and the advertisements
@@ -126,9 +127,14 @@ func (n *Node) recordsLocked(nb *neighbour, now time.Time, w *work, tell func(*a
 	}
 	s.flush()
 	for _, b := range s.packets {
-		w.records = append(w.records, meshPacket{nb.peer.path.current.endpoint, b})
+		w.records = append(w.records, meshPacket{nb.peer.path.current.endpoint, b, false})
 	}
-	nb.recordAt, nb.unacked = time.Time{}, 0
+	nb.recordAt, nb.unacked, nb.holes = time.Time{}, 0, 0
+	nb.owed = nb.again
+	if nb.again {
+		nb.again = false
+		nb.recordAt = now.Add(gapAgain)
+	}
 }
 
 // linkRecord tells a neighbour that it is heard (docs/overlay.md §8.4).
@@ -175,7 +181,9 @@ func (n *Node) sendRecords(records []meshPacket) {
 	var p [1]Packet
 	for i := range records {
 		p[0] = Packet{records[i].to.addr, records[i].data}
-		n.count.mesh.recordsSent.Add(1)
+		if !records[i].tick {
+			n.count.mesh.recordsSent.Add(1)
+		}
 		n.write(records[i].to.link, p[:])
 	}
 }

@@ -156,7 +156,8 @@ func (n *Node) collectMeshLocked(now time.Time, w *work) (next time.Time) {
 	}
 	next = earlier(m.roundAt, m.soonAt)
 	for _, nb := range m.neighbours {
-		next = earlier(next, nb.recordAt)
+		n.collectTailLocked(nb, now, w)
+		next = earlier(earlier(next, nb.recordAt), nb.tailAt)
 	}
 	return next
 }
@@ -193,7 +194,11 @@ func (n *Node) collectRoundLocked(now time.Time, w *work) {
 // acknowledgement. Caller holds mu.
 func (n *Node) collectAcksLocked(now time.Time, w *work) {
 	for _, nb := range n.mesh.neighbours {
-		if !nb.recordAt.IsZero() && !now.Before(nb.recordAt) && nb.proven() {
+		if nb.recordAt.IsZero() || now.Before(nb.recordAt) {
+			continue
+		}
+		nb.recordAt = time.Time{}
+		if nb.proven() && (nb.owed || nb.holes > 0) {
 			n.recordsLocked(nb, now, w, func(*advert) bool { return false })
 		}
 	}

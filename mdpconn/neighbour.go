@@ -24,6 +24,7 @@ type neighbour struct {
 	sid    SID
 	met    time.Time // when it was heard first
 	number numbering // of packets to it
+	kept   kept      // of those, what it may have missed
 
 	// Guarded by Node.mu.
 	from     endpoint  // where it was heard first
@@ -44,7 +45,13 @@ type neighbour struct {
 	judged   uint32    // the number of the last packet that counts in it
 	acks     bool      // it repeats payloads until they are acknowledged
 	unacked  int       // packets since the last record
+	holes    int       // numbers that were left out since then and did not come late
 	recordAt time.Time // when it is to have a record before its turn; zero: not
+	owed     bool      // it is to have it in any case
+	again    bool      // one more record is to follow that one
+	tailAt   time.Time // when the end of what it is to pass on is looked after; zero: there is nothing
+	tails    int       // ticks since then
+	relays   time.Time // it gave something to pass on, or that was passed on, last
 	news     int       // rounds in which it is told everything
 	share    bucket    // payloads relayed for it
 }
@@ -55,12 +62,18 @@ type numbering struct {
 	last atomic.Uint32
 }
 
-// take gives the next number, the first being 1.
-func (u *numbering) take() (seq byte, ok bool) {
+// next gives the next number, the first being 1, if there are to be any.
+func (u *numbering) next() (number uint32, ok bool) {
 	if u == nil || !u.on.Load() {
 		return 0, false
 	}
-	return byte(u.last.Add(1)), true
+	return u.last.Add(1), true
+}
+
+// take gives it as it stands in a packet.
+func (u *numbering) take() (seq byte, ok bool) {
+	number, ok := u.next()
+	return byte(number), ok
 }
 
 // proven reports whether the neighbour has an address that it has answered from.
@@ -106,9 +119,17 @@ func (n *Node) heardNeighbour(sender SID, from endpoint, e *overlay.Envelope, no
 		return nb, false
 	}
 	missed, duplicate := window.receive(e.Seq, now)
-	if nb.unacked++; nb.acks && missed > 0 {
-		n.recordSoonLocked(nb, now.Add(ackSoon/4))
-	} else if nb.acks && nb.unacked >= ackPackets {
+	nb.unacked++
+	if ack, _ := window.window.Ack(); missed > 0 {
+		nb.holes += missed
+	} else if ack.Seq != e.Seq && !duplicate {
+		nb.holes--
+	}
+	switch relays := !nb.relays.IsZero() && now.Sub(nb.relays) < keptFor; {
+	case missed > 0 && (nb.acks || relays):
+		nb.again = relays
+		n.recordAtLocked(nb, now.Add(gapRecord))
+	case nb.acks && nb.unacked >= ackPackets:
 		n.recordSoonLocked(nb, now)
 	}
 	return nb, duplicate
@@ -153,6 +174,7 @@ func (n *Node) forgetLocked(nb *neighbour) {
 	m := &n.mesh
 	delete(m.neighbours, nb.sid)
 	nb.gone = true
+	nb.kept.close()
 	if nb.counted {
 		m.unproven--
 	}
@@ -236,6 +258,13 @@ func (n *Node) expireLocked(now time.Time) {
 // recordSoonLocked has a neighbour get a link record by the given time. Caller
 // holds mu.
 func (n *Node) recordSoonLocked(nb *neighbour, at time.Time) {
+	nb.owed = true
+	n.recordAtLocked(nb, at)
+}
+
+// recordAtLocked has it get one unless its reason is gone by then: what seemed to
+// be missing was only late. Caller holds mu.
+func (n *Node) recordAtLocked(nb *neighbour, at time.Time) {
 	if nb.recordAt.IsZero() || at.Before(nb.recordAt) {
 		nb.recordAt = at
 		n.wakeLocked(at)

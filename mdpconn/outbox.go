@@ -45,8 +45,9 @@ type outPacket struct {
 	data []byte // in room
 	ctx  overlay.Context
 
-	seq      byte // the packet's number
+	number   uint32 // the packet's
 	numbered bool
+	seqAt    int // where the number stands in data
 }
 
 var outboxPool = sync.Pool{New: func() any {
@@ -78,18 +79,19 @@ func (o *outbox) free() {
 // otherwise.
 func (o *outbox) begin(b *outPacket, flags overlay.PacketFlags) {
 	if o.form == 0 {
-		b.seq, b.numbered = o.number.take()
+		b.number, b.numbered = o.number.next()
 	}
 	b.ctx = overlay.Context{}
 	e := overlay.Envelope{Version: 1, Sender: o.form.sender(o.own.sid), Flags: flags}
 	if b.numbered {
 		e.Flags |= overlay.PacketSeq
-		e.Seq = b.seq
+		e.Seq = byte(b.number)
 	}
 	var err error
 	if b.data, err = overlay.AppendEnvelope(b.room[:0], &e, &b.ctx); err != nil {
 		panic("BUG: mdpconn: " + err.Error()) // an own SID passes every check
 	}
+	b.seqAt = len(b.data) - 1
 }
 
 // add adds a datagram to the last packet, or to a new one if it has no room.
@@ -163,6 +165,9 @@ func (o *outbox) flush(now time.Time) {
 			t.challenge = 0
 		}
 		o.node.write(t.link, o.packets)
+		if o.hop != nil {
+			o.node.keep(o.hop.nb, o.boxes[:o.n], now)
+		}
 		if i > 0 {
 			o.node.count.sent.copies.Add(uint64(o.n))
 		}

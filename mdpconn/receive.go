@@ -192,6 +192,9 @@ func (r *receiver) numbered() (repeated bool) {
 	r.node.mu.Lock()
 	defer r.node.mu.Unlock()
 	_, repeated = nb.payloads.receive(r.payload.Seq, r.now)
+	if p := &r.payload; p.Flags&overlay.OneHop == 0 || p.Flags&overlay.SenderSame == 0 {
+		nb.relays = r.now
+	}
 	if r.payload.Flags&overlay.AckSoon == 0 {
 		return false
 	}

@@ -82,6 +82,7 @@ type MeshStats struct {
 	RecordsHeard uint64 `json:"recordsHeard"` // messages with link state, from neighbours
 	Refused      uint64 `json:"refused"`      // neighbours and links beyond the limits
 	SentVia      uint64 `json:"sentVia"`      // datagrams of Send that were given to a relay
+	Repaired     uint64 `json:"repaired"`     // packets to or from relays that were lost and sent again
 }
 
 // RelayStats counts what was relayed for others, and what was not.
@@ -139,7 +140,7 @@ type counters struct {
 		answerLimit, noLink, repeated atomic.Uint64
 	}
 	mesh struct {
-		recordsSent, recordsHeard, refused, sentVia atomic.Uint64
+		recordsSent, recordsHeard, refused, sentVia, repaired atomic.Uint64
 	}
 	relayed struct {
 		payloads, bytes, floods, noRoute, limited, expired, refused, off atomic.Uint64
@@ -217,6 +218,7 @@ func (c *counters) stats() Stats {
 			RecordsHeard: c.mesh.recordsHeard.Load(),
 			Refused:      c.mesh.refused.Load(),
 			SentVia:      c.mesh.sentVia.Load(),
+			Repaired:     c.mesh.repaired.Load(),
 		},
 		Relayed: c.relayStats(),
 	}

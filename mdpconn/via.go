@@ -67,10 +67,11 @@ type hop struct {
 	endpoint
 	sid    SID
 	number *numbering
+	nb     *neighbour
 }
 
 func (nb *neighbour) hop() *hop {
-	return &hop{nb.peer.path.current.endpoint, nb.sid, &nb.number}
+	return &hop{nb.peer.path.current.endpoint, nb.sid, &nb.number, nb}
 }
 
 // viaLocked chooses the neighbour through which a peer is reached; nil if there is
@@ -83,14 +84,14 @@ func (n *Node) viaLocked(p *peer, now time.Time) *neighbour {
 	usable := func(nb *neighbour) bool {
 		return nb != nil && nb.peer != p && nb.isLinked(now) && !p.relay.avoids(nb.sid, now)
 	}
-	if nb := m.neighbours[p.relay.heardVia]; p.relay.works(now) && usable(nb) {
+	set := n.own.Load()
+	if nb := m.neighbours[p.relay.heardVia]; p.relay.works(now) && usable(nb) && nb.reaches(p.remote, set) {
 		return nb
 	}
 	r, routed := m.routes[p.remote]
 	if routed && usable(r.via) && !r.via.gone {
 		return r.via
 	}
-	set := n.own.Load()
 	var other *neighbour
 	for _, nb := range m.neighbours {
 		if usable(nb) && nb.reaches(p.remote, set) && (other == nil || lessSID(nb.sid, other.sid)) {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/sha256"
+	"fmt"
 	"io"
 	"math/rand/v2"
 	"net"
@@ -24,6 +25,7 @@ type mesh struct {
 	ids     []*mdpconn.Identity
 	nodes   []*mdpconn.Node
 	links   []*memnet.Link
+	port    mdpconn.Port // of the last listener
 }
 
 func newMesh(t *testing.T, k int, im memnet.Impairment, edges [][2]int) *mesh {
@@ -42,7 +44,9 @@ func newMesh(t *testing.T, k int, im memnet.Impairment, edges [][2]int) *mesh {
 
 func (m *mesh) start(i int) {
 	m.links[i] = m.network.Link()
-	n, err := mdpconn.NewNode(mdpconn.Config{Identities: m.ids[i : i+1], Links: []mdpconn.Link{m.links[i]}})
+	n, err := mdpconn.NewNode(mdpconn.Config{
+		Identities: m.ids[i : i+1], Links: []mdpconn.Link{m.links[i]}, Announce: mdpconn.AnnounceAlways,
+	})
 	if err != nil {
 		m.t.Fatal(err)
 	}
@@ -67,7 +71,8 @@ func chain(k int) (edges [][2]int) {
 // sink accepts one connection at a node and gives the hash of what comes over
 // it.
 func (m *mesh) sink(i int) (addr string, sum <-chan [32]byte) {
-	ln, err := (&mspnet.ListenConfig{Node: m.nodes[i]}).Listen(context.Background(), "msp", ":80")
+	m.port++
+	ln, err := (&mspnet.ListenConfig{Node: m.nodes[i]}).Listen(context.Background(), "msp", fmt.Sprintf(":%d", 1000+m.port))
 	if err != nil {
 		m.t.Fatal(err)
 	}
@@ -85,7 +90,7 @@ func (m *mesh) sink(i int) (addr string, sum <-chan [32]byte) {
 		}
 		out <- [32]byte(h.Sum(nil))
 	}()
-	return mdpconn.Addr{SID: m.ids[i].SID(), Port: 80}.String(), out
+	return mdpconn.Addr{SID: m.ids[i].SID(), Port: 1000 + m.port}.String(), out
 }
 
 func (m *mesh) dial(i int, addr string) net.Conn {
@@ -139,4 +144,177 @@ func TestChainCarriesStream(t *testing.T) {
 			t.Logf("%d nodes: 1 MiB in %v", k, time.Since(began))
 		})
 	}
+}
+
+// ring gives the edges of a ring, grid those of a grid with rows of w, and
+// randomGraph those of a connected graph with about degree edges at each node.
+func ring(k int) [][2]int { return append(chain(k), [2]int{k - 1, 0}) }
+
+func grid(w, h int) (edges [][2]int) {
+	for i := range w * h {
+		if i%w > 0 {
+			edges = append(edges, [2]int{i - 1, i})
+		}
+		if i >= w {
+			edges = append(edges, [2]int{i - w, i})
+		}
+	}
+	return edges
+}
+
+func randomGraph(k, degree int, r *rand.Rand) (edges [][2]int) {
+	for i := 1; i < k; i++ { // a tree first
+		edges = append(edges, [2]int{r.IntN(i), i})
+	}
+	for len(edges) < k*degree/2 {
+		if a, b := r.IntN(k), r.IntN(k); a != b {
+			edges = append(edges, [2]int{a, b})
+		}
+	}
+	return edges
+}
+
+// converge waits until every node knows a route to every other, and tells how
+// long that took.
+func (m *mesh) converge() time.Duration {
+	m.t.Helper()
+	began := time.Now()
+	for {
+		least := len(m.nodes)
+		for _, n := range m.nodes {
+			least = min(least, n.Stats().Tables.Routes+1)
+		}
+		switch {
+		case least == len(m.nodes):
+			return time.Since(began)
+		case time.Since(began) > time.Minute:
+			m.t.Fatalf("a node knows only %d of %d nodes after a minute", least, len(m.nodes))
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+}
+
+// sent gives how many packets and bytes all nodes have sent.
+func (m *mesh) sent() (packets, bytes uint64) {
+	for _, n := range m.nodes {
+		s := n.Stats().Sent
+		packets += s.Packets
+		bytes += s.Bytes
+	}
+	return packets, bytes
+}
+
+// Meshes of many shapes converge, carry streams between random nodes while every
+// hop loses a tenth of the packets, and cost little when idle.
+func TestMeshesCarryStreams(t *testing.T) {
+	r := rand.New(rand.NewPCG(1, 2))
+	for _, c := range []struct {
+		name  string
+		k     int
+		edges [][2]int
+		hard  bool // to be left out of short tests
+	}{
+		{"line of 8", 8, chain(8), false},
+		{"line of 20", 20, chain(20), true},
+		{"ring of 12", 12, ring(12), false},
+		{"grid of 49", 49, grid(7, 7), true},
+		{"random graph of 50", 50, randomGraph(50, 4, r), true},
+	} {
+		if c.hard && testing.Short() {
+			continue
+		}
+		synctest.Test(t, func(t *testing.T) {
+			m := newMesh(t, c.k, memnet.Impairment{Delay: time.Millisecond, Loss: 0.1}, c.edges)
+			took := m.converge()
+			time.Sleep(30 * time.Second) // for changes to be told
+			p0, b0 := m.sent()
+			time.Sleep(20 * time.Second)
+			p1, b1 := m.sent()
+			per := float64(c.k) * 20
+			t.Logf("%s: converged in %v; idle: %.1f packets and %.0f bytes per node and second, %.1f edges per node",
+				c.name, took, float64(p1-p0)/per, float64(b1-b0)/per, 2*float64(len(c.edges))/float64(c.k))
+			first := true
+			for range 3 {
+				from, to := r.IntN(c.k), r.IntN(c.k)
+				for from == to {
+					to = r.IntN(c.k)
+				}
+				if first { // from end to end
+					from, to, first = 0, c.k-1, false
+				}
+				began := time.Now()
+				m.carry(from, to, 50_000, nil)
+				t.Logf("%s: %d to %d: 50 kB in %v", c.name, from, to, time.Since(began))
+			}
+		})
+	}
+}
+
+// Idle streams cost no link state: it is as much with many as with none.
+func TestControlTrafficDoesNotGrowWithStreams(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := newMesh(t, 5, memnet.Impairment{Delay: time.Millisecond}, chain(5))
+		m.converge()
+		records := func() (k uint64) {
+			time.Sleep(10 * time.Second)
+			for _, n := range m.nodes {
+				k -= n.Stats().Mesh.RecordsSent
+			}
+			time.Sleep(time.Minute)
+			for _, n := range m.nodes {
+				k += n.Stats().Mesh.RecordsSent
+			}
+			return k
+		}
+		none := records()
+		ln, err := (&mspnet.ListenConfig{Node: m.nodes[4]}).Listen(context.Background(), "msp", ":80")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer ln.Close()
+		go func() {
+			for {
+				if _, err := ln.Accept(); err != nil {
+					return
+				}
+			}
+		}()
+		for range 50 {
+			c := m.dial(0, mdpconn.Addr{SID: m.ids[4].SID(), Port: 80}.String())
+			defer c.Close()
+		}
+		many := records()
+		t.Logf("packets with link state per node and second: %.1f without streams, %.1f with 50", float64(none)/300, float64(many)/300)
+		if many > none+none/20 {
+			t.Errorf("%d packets with link state in a minute without streams, %d with 50", none, many)
+		}
+	})
+}
+
+// When a node in the middle dies and there is another way, the stream goes on;
+// so it does when the node comes back and the other way dies.
+func TestStreamSurvivesDeathAndReturn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		//     1 2 3
+		//   0       4      the upper way is the shorter one
+		//     5 6 7 8
+		edges := [][2]int{{0, 1}, {1, 2}, {2, 3}, {3, 4}, {0, 5}, {5, 6}, {6, 7}, {7, 8}, {8, 4}}
+		m := newMesh(t, 9, memnet.Impairment{Delay: 2 * time.Millisecond, Loss: 0.02}, edges)
+		m.converge()
+		m.carry(0, 4, 2<<20, func() {
+			m.nodes[2].Close()
+			began := m.nodes[6].Stats().Relayed.Payloads
+			at := time.Now()
+			go func() {
+				for m.nodes[6].Stats().Relayed.Payloads < began+1 {
+					time.Sleep(10 * time.Millisecond)
+				}
+				t.Logf("the other way is used after %v", time.Since(at))
+			}()
+		})
+		m.start(2)
+		m.connect([2]int{1, 2}, [2]int{2, 3})
+		time.Sleep(5 * time.Second)
+		m.carry(0, 4, 2<<20, func() { m.nodes[6].Close() })
+	})
 }
