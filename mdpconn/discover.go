@@ -170,7 +170,7 @@ func (n *Node) explain(asker SID, from endpoint, nb *neighbour, body []byte, now
 	var known []overlay.ExplainItem
 	for i := 0; i < explainItems && r.Next(&item); i++ {
 		switch {
-		case item.Kind == overlay.TellSID && nb != nil:
+		case (item.Kind == overlay.TellSID || item.Kind == overlay.TellSignKey) && nb != nil:
 			n.toldSID(SID(item.SID))
 			continue
 		case item.Kind != overlay.AskPrefix:
