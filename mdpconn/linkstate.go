@@ -121,8 +121,12 @@ func (n *Node) recordsLocked(nb *neighbour, now time.Time, w *work, tell func(*a
 		s.record(&direct)
 	}
 	for _, a := range n.mesh.order {
-		if a.sid != nb.sid && tell(a) {
-			s.record(n.advertRecordLocked(a, a.news > 0 || nb.news > 0))
+		switch back := a.via == nb && a.transmitter != nb.sid; {
+		case a.sid == nb.sid || !tell(a):
+		case !back:
+			s.record(n.advertRecordLocked(a, a.lost, a.news > 0 || nb.news > 0))
+		case a.news > 0: // it is no way for a neighbour through whom it leads
+			s.record(n.advertRecordLocked(a, true, true))
 		}
 	}
 	s.flush()
@@ -160,14 +164,14 @@ func linkRecord(own SID, nb *neighbour, now time.Time) *overlay.LinkRecord {
 	return r
 }
 
-// advertRecordLocked gives an advertisement, with its SID in full if the
-// neighbours may not know it. Caller holds mu.
-func (n *Node) advertRecordLocked(a *advert, full bool) *overlay.LinkRecord {
+// advertRecordLocked gives an advertisement, or a withdrawal, with its SID in full
+// if the neighbours may not know it. Caller holds mu.
+func (n *Node) advertRecordLocked(a *advert, lost, full bool) *overlay.LinkRecord {
 	r := &overlay.LinkRecord{Flags: overlay.LinkDropRate, Receiver: fullSID(a.sid), Version: a.version, DropRate: a.drop}
 	if !full {
 		r.Receiver = n.shortLocked(a.sid)
 	}
-	if a.lost {
+	if lost {
 		r.Flags |= overlay.LinkNoPath
 		r.DropRate = overlay.NoPathDropRate
 		return r

@@ -139,12 +139,16 @@ type advert struct {
 	drop        byte
 	hops        int
 	version     byte
-	lost        bool // there is no path any more
-	news        int  // rounds in which it is told although it is not its turn
+	via         *neighbour // nil: an own identity
+	lost        bool       // there is no path any more
+	news        int        // rounds in which it is told although it is not its turn
 }
 
 // set notes a route, and reports whether that is news.
-func (a *advert) set(transmitter SID, drop byte, hops int) {
+func (a *advert) set(via *neighbour, transmitter SID, drop byte, hops int) {
+	if a.via != via {
+		a.via, a.news = via, changeRuns
+	}
 	if a.news > 0 && a.version == 0 || a.lost || a.transmitter != transmitter || a.drop != drop {
 		a.version = (a.version + 1) % versionsMod
 		a.news = changeRuns
@@ -165,11 +169,11 @@ func (n *Node) routesChangedLocked(now time.Time) {
 	}
 	if n.relays() {
 		for sid, r := range m.routes {
-			m.advert(sid).set(r.transmitter, r.drop, r.hops)
+			m.advert(sid).set(r.via, r.transmitter, r.drop, r.hops)
 		}
 	}
 	for _, o := range own[1:] {
-		m.advert(o.sid).set(own[0].sid, 0, 1)
+		m.advert(o.sid).set(nil, own[0].sid, 0, 1)
 	}
 	m.sort()
 	for _, a := range m.order {
