@@ -101,6 +101,13 @@ func TestChain(t *testing.T) {
 				time.Sleep(time.Duration(2*k) * time.Millisecond)
 				back.want(t, "back", text)
 			}
+			p := m.nodes[0].Path(mdpconn.Primary, m.nodes[k-1].Primary())
+			if p.Hops != k-1 || p.Via != m.nodes[1].Primary() || p.Endpoint.IsValid() {
+				t.Errorf("path %+v, want %d hops", p, k-1)
+			}
+			if r := m.nodes[0].Routes(); len(r) != k-1 {
+				t.Errorf("routes %+v", r)
+			}
 			// The largest datagram passes, and no larger packet arises.
 			send(t, m.nodes[0], from, to, string(make([]byte, mdpconn.MaxData)))
 			time.Sleep(time.Duration(2*k) * time.Millisecond)

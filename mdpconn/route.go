@@ -132,6 +132,22 @@ func (nb *neighbour) reaches(sid SID, set *identitySet) bool {
 	return false
 }
 
+// hops gives how long a neighbour says its way to a SID is, from this node; 0 if it
+// does not tell of one.
+func (nb *neighbour) hops(sid SID) int {
+	for k := 1; k <= overlay.MaxTTL; k++ {
+		if sid == nb.sid {
+			return k
+		}
+		l, ok := nb.links[sid]
+		if !ok {
+			return 0
+		}
+		sid = l.transmitter
+	}
+	return 0
+}
+
 // An advert is what the node tells its neighbours about a SID.
 type advert struct {
 	sid         SID

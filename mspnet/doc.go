@@ -36,8 +36,7 @@
 //
 // # Limitations
 //
-// Nodes reach their neighbours, and the peers they have a hint for; streams over
-// several hops are not built yet. The published protocol has no forward
+// A stream passes nodes that relay, which the default node does not. The published protocol has no forward
 // secrecy, and its window of 32 messages bounds the rate to 32 KB per round
 // trip.
 package mspnet
