@@ -318,3 +318,41 @@ func TestStreamSurvivesDeathAndReturn(t *testing.T) {
 		m.carry(0, 4, 2<<20, func() { m.nodes[6].Close() })
 	})
 }
+
+// A stream between two nodes in hearing goes directly; when they lose each other
+// it goes by way of a third, and directly again when they come back.
+func TestStreamLeavesAndReturnsToTheDirectWay(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := newMesh(t, 3, memnet.Impairment{Delay: 2 * time.Millisecond}, ring(3))
+		m.converge()
+		addr, sum := m.sink(2)
+		c := m.dial(0, addr)
+		data := make([]byte, 3<<20)
+		rand.NewChaCha8([32]byte{9}).Read(data)
+		relayed := func(part int) uint64 {
+			t.Helper()
+			before := m.nodes[1].Stats().Relayed.Payloads
+			if _, err := c.Write(data[part<<20:][:1<<20]); err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(10 * time.Second)
+			return m.nodes[1].Stats().Relayed.Payloads - before
+		}
+		if k := relayed(0); k != 0 {
+			t.Errorf("%d payloads were relayed between neighbours", k)
+		}
+		m.network.Cut(m.links[0], m.links[2])
+		if k := relayed(1); k < 1024 {
+			t.Errorf("%d payloads were relayed after the direct way was lost", k)
+		}
+		m.network.Connect(m.links[0], m.links[2])
+		time.Sleep(5 * time.Second)
+		if k := relayed(2); k > 10 {
+			t.Errorf("%d payloads were relayed after the direct way came back", k)
+		}
+		c.Close()
+		if got := <-sum; got != sha256.Sum256(data) {
+			t.Error("other bytes arrived")
+		}
+	})
+}
