@@ -47,7 +47,7 @@ func (r *receiver) linkState(data []byte) {
 	if ls.Err() != nil {
 		n.count.dropped.malformed.Add(1)
 	}
-	n.ask1(nb, questions, r.now)
+	n.askNeighbour(nb, questions, r.now)
 }
 
 // heardRecordLocked handles one record of a neighbour (docs/overlay.md §8.5).
@@ -126,8 +126,8 @@ func (n *Node) dropLinkLocked(nb *neighbour, receiver SID) {
 	n.peers.remotes.remove(receiver)
 }
 
-// ask1 asks a neighbour about SIDs that it abbreviated (docs/overlay.md §4.3).
-func (n *Node) ask1(nb *neighbour, questions []overlay.ExplainItem, now time.Time) {
+// askNeighbour asks a neighbour about SIDs that it abbreviated (docs/overlay.md §4.3).
+func (n *Node) askNeighbour(nb *neighbour, questions []overlay.ExplainItem, now time.Time) {
 	if len(questions) == 0 {
 		return
 	}

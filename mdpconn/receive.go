@@ -215,7 +215,7 @@ func (r *receiver) unusable() {
 			questions = append(questions, q)
 		}
 	}
-	r.node.ask1(r.neighbour, questions, r.now)
+	r.node.askNeighbour(r.neighbour, questions, r.now)
 	switch d := &r.node.count.dropped; {
 	case refused:
 		d.badSID.Add(1)
