@@ -20,7 +20,7 @@ func between(t *testing.T, config mdpconn.Config) (n *mdpconn.Node, l *memnet.Li
 	var ps []*puppet
 	for _, id := range ids {
 		p := newPuppet(t, network, network.Link(), id, n.Primary(), ids[0].SID(), ids[1].SID())
-		rules.fair[p.link.String()] = true
+		rules.excuse(p.link)
 		network.Connect(l, p.link)
 		p.say(l.LocalAddr())
 		ps = append(ps, p)

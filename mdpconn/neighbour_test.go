@@ -55,7 +55,7 @@ func TestRecordedStockNeighbour(t *testing.T) {
 		rules := watch(t, network)
 		here, _ := network.Listen(netip.MustParseAddrPort("10.98.0.1:4110"))
 		there, _ := network.Listen(netip.MustParseAddrPort("10.98.0.2:4110"))
-		rules.fair[there.LocalAddr().String()] = true
+		rules.excuse(there)
 		b, c := r.identity(t, "B"), r.identity(t, "C2") // the primary identity of C by then
 		n, err := mdpconn.NewNode(mdpconn.Config{
 			Identities: []*mdpconn.Identity{r.identity(t, "N")}, Links: []mdpconn.Link{here}, Announce: mdpconn.AnnounceAlways,
@@ -157,7 +157,7 @@ func TestAckSoon(t *testing.T) {
 		n, l := newNode(t, network, mdpconn.Config{Announce: mdpconn.AnnounceAlways})
 		_, in := bind(t, n, mdpconn.Addr{Port: 80})
 		p := newPuppet(t, network, network.Link(), identity(t), n.Primary())
-		rules.fair[p.link.String()] = true
+		rules.excuse(p.link)
 		p.neighbourly(n, l, 3*time.Second)
 		key, _ := p.id.SharedKey(n.Primary())
 		pl := sealed(t, key, n.Primary(), overlay.Ports{Destination: 80, Source: 81}, "once")
