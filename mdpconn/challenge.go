@@ -75,6 +75,7 @@ func (n *Node) challengeAnswered(p *peer, from endpoint, data []byte, made int64
 	}
 	p.path.lastHeard = now
 	v := p.path.passed(now, from, stamp, max(rtt, 0))
+	n.neighbourProvenLocked(p, now)
 	n.activateLocked(p)
 	n.mu.Unlock()
 	switch v {

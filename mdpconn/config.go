@@ -23,6 +23,19 @@ const (
 	AnnounceAlways
 )
 
+// RelayMode says whether a node forwards for others.
+type RelayMode int
+
+const (
+	// RelayOn forwards, and tells neighbours whom the node reaches. A relay
+	// that hears nobody is silent; one that hears somebody makes itself known
+	// to all its neighbours, for as long as it hears any.
+	RelayOn RelayMode = iota
+
+	// RelayOff forwards nothing.
+	RelayOff
+)
+
 // Config configures a node. The zero value is one with a fresh identity, on a
 // UDP socket of its own. A Config may be used for several nodes if it names no
 // Links; it is never modified.
@@ -54,6 +67,15 @@ type Config struct {
 	// something listens.
 	Announce AnnounceMode
 
+	// Relay says whether the node forwards for others. If zero, it does,
+	// unless Announce is AnnounceNever.
+	Relay RelayMode
+
+	// RelayRate is how many payloads per second are forwarded at most, for
+	// all together; one source, and one neighbour, get half of it. What is
+	// beyond is dropped. If zero, 40000.
+	RelayRate int
+
 	// Silent drops datagrams for ports that nobody bound, rather than give
 	// them to the handler set with Node.HandleUnbound. Streams then do not
 	// refuse openings at ports where nothing listens.
@@ -77,6 +99,13 @@ func (c *Config) maxPeers() int {
 	return c.MaxPeers
 }
 
+func (c *Config) relayRate() float64 {
+	if c.RelayRate == 0 {
+		return defaultRelayRate
+	}
+	return float64(c.RelayRate)
+}
+
 func (c *Config) udp() []string {
 	switch {
 	case c.NoUDP || c.Links != nil || c.Servald != nil:
@@ -97,6 +126,12 @@ func (c *Config) logger() *slog.Logger {
 func (c *Config) check() error {
 	if c.MaxPeers < 0 {
 		return fmt.Errorf("mdpconn: Config.MaxPeers is %d, expected 0 or more", c.MaxPeers)
+	}
+	if c.RelayRate < 0 {
+		return fmt.Errorf("mdpconn: Config.RelayRate is %d, expected 0 or more", c.RelayRate)
+	}
+	if c.Relay != RelayOn && c.Relay != RelayOff {
+		return fmt.Errorf("mdpconn: Config.Relay is %d, expected %d or %d", c.Relay, RelayOn, RelayOff)
 	}
 	if c.Announce < AnnounceListening || c.Announce > AnnounceAlways {
 		return fmt.Errorf("mdpconn: Config.Announce is %d, expected %d … %d", c.Announce, AnnounceListening, AnnounceAlways)

@@ -74,6 +74,9 @@ func (a *acquaintances) add(sid SID, d *directory) {
 // (docs/overlay.md §4.1). It implements overlay.Resolver.
 type resolver struct{ node *Node }
 
+// ownWith gives the node's SID that starts with the prefix.
+func (n *Node) ownWith(prefix []byte) SID { return n.own.Load().match(prefix)[0].sid }
+
 func (r resolver) Resolve(prefix []byte) (overlay.SID, overlay.Resolution) {
 	var found SID
 	n := 0
@@ -88,6 +91,11 @@ func (r resolver) Resolve(prefix []byte) (overlay.SID, overlay.Resolution) {
 	r.node.mu.Unlock()
 	if k > 0 {
 		found = other
+	}
+	if n == 1 && len(prefix) >= shortSID {
+		// Nobody begins like this by chance. So a name that somebody made up to
+		// begin like an own one gets nothing that is meant for this node.
+		return overlay.SID(r.node.ownWith(prefix)), overlay.Resolved
 	}
 	switch n + k {
 	case 0:

@@ -1,6 +1,7 @@
 package mdpconn
 
 import (
+	"bytes"
 	"sync"
 	"time"
 
@@ -142,7 +143,7 @@ func (n *Node) noticed(sender SID, from endpoint, class candidateClass, now time
 	defer n.mu.Unlock()
 	n.neighbourLocked(now)
 	if n.peers.remotes.counts[sender] == 0 {
-		if n.isAnnouncingLocked() {
+		if n.isOpenLocked() {
 			n.acquainted.add(sender, &n.peers.remotes)
 		}
 		return
@@ -160,14 +161,22 @@ func (n *Node) noticed(sender SID, from endpoint, class candidateClass, now time
 
 // explain handles a please-explain. Questions that fit own SIDs are answered
 // to where they came from: by an empty please-explain in a packet that names
-// the SID in full. Those about others are for those others.
-func (n *Node) explain(asker SID, from endpoint, body []byte, now time.Time) {
+// the SID in full. Those of a neighbour about others are answered from what the
+// node tells its neighbours anyway.
+func (n *Node) explain(asker SID, from endpoint, nb *neighbour, body []byte, now time.Time) {
 	n.count.received.explains.Add(1)
 	r := overlay.NewExplain(body)
 	item := overlay.ExplainItem{}
+	var known []overlay.ExplainItem
 	for i := 0; i < explainItems && r.Next(&item); i++ {
-		if item.Kind != overlay.AskPrefix {
+		switch {
+		case (item.Kind == overlay.TellSID || item.Kind == overlay.TellSignKey) && nb != nil:
+			n.toldSID(SID(item.SID))
 			continue
+		case item.Kind != overlay.AskPrefix:
+			continue
+		case nb != nil:
+			known = n.knownSIDs(known, item.Prefix)
 		}
 		for _, own := range n.own.Load().match(item.Prefix) {
 			if n.mayExplain(len(item.Prefix), now) {
@@ -176,10 +185,37 @@ func (n *Node) explain(asker SID, from endpoint, body []byte, now time.Time) {
 			}
 		}
 	}
+	if len(known) > 0 && n.mayExplain(knowsSID, now) {
+		n.count.sent.explains.Add(1)
+		n.explainTo(asker, from, known)
+	}
+}
+
+// knownSIDs appends answers about those SIDs with a prefix that the node tells
+// its neighbours of.
+func (n *Node) knownSIDs(items []overlay.ExplainItem, prefix []byte) []overlay.ExplainItem {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	for _, a := range n.mesh.order {
+		if bytes.HasPrefix(a.sid[:], prefix) && len(items) < questionItems {
+			items = append(items, overlay.ExplainItem{Kind: overlay.TellSID, SID: overlay.SID(a.sid)})
+		}
+	}
+	return items
+}
+
+// toldSID notes a SID that a neighbour says there is, so that it is known when it
+// is abbreviated.
+func (n *Node) toldSID(sid SID) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.peers.remotes.counts[sid] == 0 && n.own.Load().bySID[sid] == nil {
+		n.acquainted.add(sid, &n.peers.remotes)
+	}
 }
 
 // knowsSID is how many bytes of a SID somebody has to name to be told the rest
-// by a node that does not announce itself: more than can be guessed.
+// by a node that does not make itself known: more than can be guessed.
 // Implementation.
 const knowsSID = 16
 
@@ -196,7 +232,7 @@ const (
 func (n *Node) mayExplain(prefix int, now time.Time) bool {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	if !n.isAnnouncingLocked() && prefix < knowsSID {
+	if !n.isOpenLocked() && prefix < knowsSID {
 		return false
 	}
 	if !n.answers.take(now) {
@@ -222,7 +258,7 @@ func (n *Node) answerPlain(own *ownIdentity, asker SID, to endpoint) {
 // to be opened now: they are not open, and somebody announces or asks. Caller
 // holds mu.
 func (n *Node) wantsBroadcastsLocked(now time.Time, asking bool) bool {
-	if len(n.heard) > 0 || !asking && n.beacon.holders == 0 ||
+	if len(n.heard) > 0 || !asking && n.beacon.holders == 0 && !n.relays() ||
 		!n.heardAt.IsZero() && now.Sub(n.heardAt) < listenAgain {
 		return false
 	}
@@ -236,11 +272,11 @@ func (n *Node) wantsBroadcastsLocked(now time.Time, asking bool) bool {
 }
 
 // askSender asks the sender of a packet, which only gave the first bytes of its
-// SID, for the rest (docs/overlay.md §4.3). Only a node that announces itself
-// does so: others know whom they want to hear.
+// SID, for the rest (docs/overlay.md §4.3). Only a node that announces itself or
+// relays does so: others know whom they want to hear.
 func (n *Node) askSender(q overlay.ExplainItem, from endpoint, now time.Time) {
 	n.mu.Lock()
-	ask := n.isAnnouncingLocked() && sendable(from.addr) && n.answers.take(now)
+	ask := (n.isAnnouncingLocked() || n.relays()) && sendable(from.addr) && n.answers.take(now)
 	n.mu.Unlock()
 	if !ask {
 		return

@@ -9,7 +9,8 @@
 // [Datagram]s over its [Link]s: UDP sockets, or the memory networks of package
 // memnet. Nodes find each other by hints ([Node.AddHint]), by announcements
 // ([Node.Announce]) and by asking, and believe no address until the peer has
-// answered from there.
+// answered from there. Those further away are reached through neighbours that
+// relay.
 //
 // With [Config.Servald] a node is a client of a servald daemon on the same host
 // instead (docs/servald.md): the daemon's identities, its neighbours and its
@@ -24,10 +25,10 @@
 //
 // # Limitations
 //
-// A node reaches direct neighbours only: it neither routes nor relays, and
-// leaves the link state of others unread. A stock node finds it and answers it,
-// but does not send again what is lost. Datagrams that are plain, or signed only,
-// are dropped, and so are broadcast ones. MDP itself gives neither forward
+// Datagrams that are plain, or signed only, are not delivered, nor are broadcast
+// ones, which are only passed on. Nothing is repeated on the way if it is lost.
+// What neighbours tell about the mesh is not proven: one that lies can keep
+// datagrams from arriving, but neither read nor forge them. MDP itself gives neither forward
 // secrecy nor protection from replays: a handler has to bear datagrams that come
 // twice, also long after.
 package mdpconn

@@ -50,8 +50,15 @@ func (b inbox) want(t *testing.T, why string, data ...string) []mdpconn.Datagram
 	return got
 }
 
-// newNode makes a node on a link of its own, closed at the end of the test.
+// newNode makes a node that does not relay, closed at the end of the test.
 func newNode(t *testing.T, network *memnet.Network, config mdpconn.Config) (*mdpconn.Node, *memnet.Link) {
+	t.Helper()
+	config.Relay = mdpconn.RelayOff
+	return newRelay(t, network, config)
+}
+
+// newRelay makes a node on a link of its own, closed at the end of the test.
+func newRelay(t *testing.T, network *memnet.Network, config mdpconn.Config) (*mdpconn.Node, *memnet.Link) {
 	t.Helper()
 	l := network.Link()
 	config.Links = []mdpconn.Link{l}

@@ -45,7 +45,7 @@ func (n *Node) addLink(link Link, udp *udpLink) (*nodeLink, error) {
 	}
 	n.running.Add(1)
 	go n.receive(newReceiver(n, link, l))
-	if n.beacon.holders > 0 {
+	if n.beacon.holders > 0 || n.relays() {
 		n.wakeLocked(time.Now()) // for broadcasts to be received
 	}
 	return l, nil

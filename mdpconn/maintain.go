@@ -13,12 +13,16 @@ type work struct {
 	asks       []*peer
 	tick       bool
 	listen     bool // open the sockets for broadcasts
+	beacon     bool // a tick of the primary identity only
+	fresh      []*neighbour
+	records    []meshPacket
 }
 
 // A flush is datagrams that waited for an address, which their peer has now.
 type flush struct {
 	peer    *peer
 	box     *outbox
+	hop     *hop // nil: none
 	waiting []waitingDatagram
 }
 
@@ -78,7 +82,9 @@ func (n *Node) wakeLocked(at time.Time) {
 // activateLocked has the maintenance goroutine look after a peer if something
 // is due for it, now or later. Caller holds mu.
 func (n *Node) activateLocked(p *peer) {
-	next := n.nextLocked(p, time.Now())
+	now := time.Now()
+	n.seeksLocked(p, now)
+	next := n.nextLocked(p, now)
 	if next.IsZero() || !p.inTable || n.isClosedLocked() {
 		return
 	}
@@ -115,7 +121,7 @@ func earlier(a, b time.Time) time.Time {
 func (n *Node) nextLocked(p *peer, now time.Time) (next time.Time) {
 	path := &p.path
 	if len(path.waiting) > 0 {
-		if next = path.waiting[0].until; path.known || len(path.candidates) > 0 {
+		if next = path.waiting[0].until; n.reachableLocked(p, now) {
 			next = now
 		}
 	}
@@ -143,7 +149,8 @@ func (n *Node) nextLocked(p *peer, now time.Time) (next time.Time) {
 // collectLocked puts what is due into w, and tells when something is due next.
 // Caller holds mu.
 func (n *Node) collectLocked(now time.Time, w *work) (next time.Time) {
-	*w = work{flushes: w.flushes[:0], challenges: w.challenges[:0], asks: w.asks[:0]}
+	*w = work{flushes: w.flushes[:0], challenges: w.challenges[:0], asks: w.asks[:0], records: w.records[:0]}
+	next = n.collectMeshLocked(now, w)
 	for i := 0; i < len(n.active); {
 		p := n.active[i]
 		n.collectPeerLocked(p, now, w)
@@ -166,10 +173,10 @@ func (n *Node) collectPeerLocked(p *peer, now time.Time, w *work) {
 	for len(path.waiting) > 0 && !now.Before(path.waiting[0].until) {
 		n.dropOldestLocked(p)
 	}
-	if len(path.waiting) > 0 && (path.known || len(path.candidates) > 0) {
+	if len(path.waiting) > 0 && n.reachableLocked(p, now) {
 		o := n.outbox(p.own, p)
 		n.routeLocked(p, now, len(path.waiting), o)
-		w.flushes = append(w.flushes, &flush{p, o, path.waiting})
+		w.flushes = append(w.flushes, &flush{p, o, n.hopLocked(p, o, now), path.waiting})
 		n.waiting -= len(path.waiting)
 		path.waiting = nil
 	}
@@ -177,9 +184,11 @@ func (n *Node) collectPeerLocked(p *peer, now time.Time, w *work) {
 		return
 	}
 	if path.searching() && !path.askAt.IsZero() && !now.Before(path.askAt) {
-		w.asks = append(w.asks, p)
-		path.asks++
-		path.askAt = now.Add(askAgain(path.asks))
+		if path.askAt = now.Add(askMost); !p.relay.works(now) {
+			w.asks = append(w.asks, p)
+			path.asks++
+			path.askAt = now.Add(askAgain(path.asks))
+		}
 	}
 	if path.silent {
 		n.collectChallengeLocked(p, &path.current, now, w)
@@ -210,8 +219,15 @@ func (n *Node) perform(w *work, now time.Time) {
 		n.listenBroadcasts()
 	}
 	for _, f := range w.flushes {
+		if f.hop != nil {
+			n.sendWaitingVia(f, now)
+		}
 		for i := range f.waiting {
 			d := &f.waiting[i]
+			if f.hop != nil && len(f.box.targets) == 0 {
+				d.Release()
+				continue
+			}
 			if len(f.box.targets) > 0 {
 				f.box.add(d.Local.Port, d.Remote.Port, d.Data, now)
 				n.count.sent.datagrams.Add(1)
@@ -234,5 +250,12 @@ func (n *Node) perform(w *work, now time.Time) {
 	}
 	if w.tick {
 		n.tick()
+	} else if w.beacon {
+		n.count.discovery.ticksSent.Add(1)
+		n.broadcast(n.own.Load().order[0], 0, nil)
 	}
+	for _, nb := range w.fresh {
+		n.introduce(nb, now)
+	}
+	n.sendRecords(w.records)
 }

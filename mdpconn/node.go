@@ -11,9 +11,10 @@ import (
 )
 
 // A Node is a member of a Serval mesh: it owns identities, hands out their MDP
-// ports, and carries datagrams between them and those of other nodes. A node
-// reaches its direct neighbours; it does not relay. With Config.Servald it is a
-// client of a servald daemon instead, and has the daemon's identities and reach.
+// ports, and carries datagrams between them and those of other nodes: directly,
+// or through others that relay, as it does itself for them (Config.Relay). With
+// Config.Servald it is a client of a servald daemon instead, and has the
+// daemon's identities and reach.
 //
 // All methods may be called concurrently. Datagrams travel like those of UDP:
 // they may be lost, repeated and reordered. They are enciphered and
@@ -21,7 +22,7 @@ import (
 //
 // Each link has a receiving goroutine, and the node one more for what is to
 // happen later. That one sleeps, without a timer, while the node neither
-// announces itself nor looks for anybody. Close ends them all.
+// announces itself, nor looks for anybody, nor has neighbours. Close ends them all.
 type Node struct {
 	// Constant.
 	config        Config
@@ -60,6 +61,7 @@ type Node struct {
 	active     []*peer
 	nextWake   time.Time // when the maintenance goroutine wakes of itself; zero: never
 	beacon     beacon
+	mesh       mesh
 	stamp      int64 // newest stamp of a challenge
 }
 
@@ -144,6 +146,7 @@ func newNode(config Config) (*Node, error) {
 	n.attached.init()
 	n.peers.init(config.maxPeers())
 	n.hints.init()
+	n.mesh.init(&n.config)
 	n.keyRate = newBucket(strangerKeyRate, strangerKeyBurst)
 	n.answers = newBucket(answerRate, answerBurst)
 	return n, nil

@@ -23,11 +23,15 @@ type outbox struct {
 	node  *Node
 	own   *ownIdentity
 	peer  *peer // nil: no payload is enciphered
+	hop   *hop  // what the packets are to relay; nil: they are for the peer itself
+	mark  mark  // of what is added next, if there is a hop
+	form  form  // of the packet that is begun, if there is a hop
 	n     int   // packets begun
 	boxes [outboxPackets]outPacket
 
 	targets []target
-	packets []Packet // what is given to the link
+	number  *numbering // of packets to the one target; nil: they have no numbers
+	packets []Packet   // what is given to the link
 	copies  [maxTargets]outPacket
 
 	plain []byte // ports and data
@@ -40,6 +44,10 @@ type outPacket struct {
 	room [overlay.MaxPacket]byte
 	data []byte // in room
 	ctx  overlay.Context
+
+	number   uint32 // the packet's
+	numbered bool
+	seqAt    int // where the number stands in data
 }
 
 var outboxPool = sync.Pool{New: func() any {
@@ -55,39 +63,60 @@ var outboxPool = sync.Pool{New: func() any {
 func (n *Node) outbox(own *ownIdentity, p *peer) *outbox {
 	o := outboxPool.Get().(*outbox)
 	o.node, o.own, o.peer, o.n = n, own, p, 0
+	o.hop, o.number, o.form = nil, nil, 0
 	o.targets = o.targets[:0]
 	return o
 }
 
 func (o *outbox) free() {
-	o.node, o.own, o.peer = nil, nil, nil
+	o.node, o.own, o.peer, o.hop, o.number = nil, nil, nil, nil, nil
 	clear(o.targets[:cap(o.targets)])
 	clear(o.packets[:cap(o.packets)])
 	outboxPool.Put(o)
 }
 
-// begin begins a packet in b: the envelope, with the full SID.
+// begin begins a packet in b: the envelope, with the full SID unless o.form says
+// otherwise.
 func (o *outbox) begin(b *outPacket, flags overlay.PacketFlags) {
+	if o.form == 0 {
+		b.number, b.numbered = o.number.next()
+	}
 	b.ctx = overlay.Context{}
-	e := overlay.Envelope{Version: 1, Sender: overlay.To(overlay.SID(o.own.sid)), Flags: flags}
-	e.Sender.Code = overlay.CodeSID
+	e := overlay.Envelope{Version: 1, Sender: o.form.sender(o.own.sid), Flags: flags}
+	if b.numbered {
+		e.Flags |= overlay.PacketSeq
+		e.Seq = byte(b.number)
+	}
 	var err error
 	if b.data, err = overlay.AppendEnvelope(b.room[:0], &e, &b.ctx); err != nil {
 		panic("BUG: mdpconn: " + err.Error()) // an own SID passes every check
 	}
+	b.seqAt = len(b.data) - 1
 }
 
 // add adds a datagram to the last packet, or to a new one if it has no room.
 // When all packets are full they go to the targets first.
 func (o *outbox) add(from, to Port, data []byte, now time.Time) {
-	if o.n == 0 || !o.seal(&o.boxes[o.n-1], from, to, data, now) {
-		if o.n == outboxPackets {
-			o.flush(now)
-		}
-		b := &o.boxes[o.n]
-		o.n++
+	o.put(now, func(b *outPacket) bool { return o.seal(b, from, to, data, now) })
+}
+
+// put has a payload appended to the last packet, or to a new one if it has no
+// room.
+func (o *outbox) put(now time.Time, payload func(*outPacket) bool) {
+	if o.n > 0 && payload(&o.boxes[o.n-1]) {
+		return
+	}
+	if o.n == outboxPackets {
+		o.flush(now)
+	}
+	b := &o.boxes[o.n]
+	o.n++
+	for o.form = 0; ; o.form++ {
 		o.begin(b, overlay.PacketUnicast)
-		if !o.seal(b, from, to, data, now) {
+		if payload(b) {
+			return
+		}
+		if o.hop == nil || o.form == shortestForm {
 			panic("BUG: mdpconn: a datagram does not fit a packet")
 		}
 	}
@@ -104,6 +133,9 @@ func (o *outbox) seal(b *outPacket, from, to Port, data []byte, now time.Time) b
 	o.plain = append(o.plain, data...)
 	if len(b.data)+headerRoom+overlay.SealOverhead+len(o.plain) > overlay.MaxPacket {
 		return false
+	}
+	if o.hop != nil {
+		return o.sealVia(b, now)
 	}
 	o.peer.mine.fill(&o.nonce, &o.tag, now)
 	p := overlay.Payload{
@@ -133,6 +165,9 @@ func (o *outbox) flush(now time.Time) {
 			t.challenge = 0
 		}
 		o.node.write(t.link, o.packets)
+		if o.hop != nil {
+			o.node.keep(o.hop.nb, o.boxes[:o.n], now)
+		}
 		if i > 0 {
 			o.node.count.sent.copies.Add(uint64(o.n))
 		}

@@ -7,9 +7,7 @@ import (
 
 // Path is what a node knows about how to reach a SID.
 type Path struct {
-	Daemon     string           `json:"daemon,omitempty"` // the socket of the daemon that was asked; the rest is Hops and NextHop then
-	Hops       int              `json:"hops"`             // as far as a daemon knows a route; 0: none, or not known
-	NextHop    SID              `json:"nextHop"`          // the neighbour on the way, if Hops > 1
+	Daemon     string           `json:"daemon,omitempty"` // the socket of the daemon that was asked; the rest is Hops and Via then
 	Endpoint   netip.AddrPort   `json:"endpoint"`         // the proven address; zero if there is none
 	Candidates []netip.AddrPort `json:"candidates"`       // others that are tried if need be
 	Asked      int              `json:"asked"`            // questions to all neighbours in the search that goes on
@@ -18,6 +16,8 @@ type Path struct {
 	Received   uint64           `json:"received"`         // datagrams received, those of the node's own services included
 	LastHeard  time.Time        `json:"lastHeard"`        // when the last authenticated packet arrived; zero: never
 	RTT        time.Duration    `json:"rtt"`              // round trip of the last challenge; zero: not measured
+	Via        SID              `json:"via"`              // the neighbour that relays to it; zero if it is reached directly, or not at all
+	Hops       int              `json:"hops"`             // 1 if it is reached directly; 0: no way is known, or not how long it is
 }
 
 func (p *path) snapshot() Path {
@@ -46,7 +46,21 @@ func (n *Node) pathOverlay(local, remote SID) Path {
 	if own == nil || n.peers.all[pair{own.sid, remote}] == nil {
 		return Path{}
 	}
-	return n.peers.all[pair{own.sid, remote}].path.snapshot()
+	return n.pathLocked(n.peers.all[pair{own.sid, remote}], time.Now())
+}
+
+// pathLocked tells how a peer is reached now. Caller holds mu.
+func (n *Node) pathLocked(p *peer, now time.Time) Path {
+	s := p.path.snapshot()
+	if !p.path.searching() {
+		s.Hops = 1
+		return s
+	}
+	if nb := n.viaLocked(p, now); nb != nil {
+		s.Via = nb.sid
+		s.Hops = nb.hops(p.remote)
+	}
+	return s
 }
 
 // PeerInfo is a row of the node's table of peers.
@@ -67,8 +81,35 @@ func (n *Node) peersOverlay() []PeerInfo {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	infos := make([]PeerInfo, 0, len(n.peers.all))
+	now := time.Now()
 	for _, p := range n.peers.all {
-		infos = append(infos, PeerInfo{p.local, p.remote, p.proven, p.holds > 0, p.path.snapshot()})
+		infos = append(infos, PeerInfo{p.local, p.remote, p.proven, p.holds > 0, n.pathLocked(p, now)})
+	}
+	return infos
+}
+
+// RouteInfo is a row of the node's table of routes: somebody that it could reach
+// through the mesh, be it a peer or not. What is further than a neighbour is what
+// neighbours say.
+type RouteInfo struct {
+	SID      SID            `json:"sid"`
+	Hops     int            `json:"hops"`     // 1: a neighbour
+	Via      SID            `json:"via"`      // the next hop; the SID itself if it is a neighbour
+	Endpoint netip.AddrPort `json:"endpoint"` // the next hop's proven address
+	Cost     int            `json:"cost"`     // the sum of the links' drop rates
+	Heard    time.Time      `json:"heard"`    // when the next hop was heard last
+}
+
+// Routes lists whom the node could reach through the mesh, in no particular
+// order. It is empty while the node has no neighbours.
+func (n *Node) Routes() []RouteInfo {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	infos := make([]RouteInfo, 0, len(n.mesh.routes))
+	for sid, r := range n.mesh.routes {
+		if r.via.proven() {
+			infos = append(infos, RouteInfo{sid, r.hops, r.via.sid, r.via.peer.path.current.addr, r.cost, r.via.heard})
+		}
 	}
 	return infos
 }

@@ -36,11 +36,14 @@ type peer struct {
 	holds      int       // holders; while there are any, the peer stays
 	proven     bool      // something authenticated was received
 	asked      bool      // Send or Hold named it, so that it is no stranger
+	seeks      bool      // it has no address, and was asked for
+	neighbour  bool      // it is in the table of neighbours; the peer stays
 	list       *peerList // the list it is in; nil if held or not in the table
 	prev, next *peer     // in list, towards its front and back
 	inTable    bool
 	activeAt   int // 1 + index in Node.active; 0: not there
 	path       path
+	relay      relayed
 }
 
 // newPeer computes the keys of a pair, which takes about 100 µs. It fails if the
@@ -62,6 +65,11 @@ func lessSID(a, b SID) bool { return string(a[:]) < string(b[:]) }
 
 // wanted reports whether somebody here wants to reach the peer now.
 func (p *peer) wanted(now time.Time) bool {
+	return p.asksFor(now) || p.neighbour
+}
+
+// asksFor reports whether datagrams are to reach the peer now.
+func (p *peer) asksFor(now time.Time) bool {
 	return p.holds > 0 || now.Before(p.path.wantedUntil)
 }
 
@@ -127,7 +135,7 @@ func (t *peerTable) touch(p *peer) (evicted *peer) {
 	}
 	var want *peerList
 	switch {
-	case p.holds > 0:
+	case p.holds > 0 || p.neighbour:
 	case p.proven || p.asked:
 		want = &t.known
 	default:
@@ -165,6 +173,7 @@ func (n *Node) touchLocked(p *peer) {
 	if old := n.peers.touch(p); old != nil {
 		n.dropWaitingLocked(old)
 		n.inactiveLocked(old)
+		n.foundLocked(old)
 	}
 }
 

@@ -18,20 +18,22 @@ type receiver struct {
 	source Link      // where packets are read from
 	link   *nodeLink // source as a link of the node; nil if it only receives
 
-	packets []Packet
-	buffers [readPackets]*buffer
-	out     dispatcher
+	packets   []Packet
+	buffers   [readPackets]*buffer
+	out       dispatcher
+	forwarder forwarder
 
 	// Of the packet at hand.
-	now     time.Time
-	set     *identitySet
-	from    endpoint
-	sender  SID
-	class   candidateClass // of the sender's address, if nothing in the packet is authentic
-	packet  overlay.Packet
-	payload overlay.Payload
-	tag     [16]byte
-	nonce   boxNonce
+	now       time.Time
+	set       *identitySet
+	from      endpoint
+	sender    SID
+	neighbour *neighbour     // the sender, at its proven address; nil otherwise
+	class     candidateClass // of the sender's address, if nothing in the packet is authentic
+	packet    overlay.Packet
+	payload   overlay.Payload
+	tag       [16]byte
+	nonce     boxNonce
 }
 
 func newReceiver(n *Node, source Link, l *nodeLink) *receiver {
@@ -62,6 +64,7 @@ func (r *receiver) handle(k int) {
 	for i := range r.packets[:k] {
 		r.handlePacket(r.packets[i].Addr, r.packets[i].Data)
 	}
+	r.forwarder.flush(r.now)
 	r.out.deliver()
 }
 
@@ -92,6 +95,11 @@ func (r *receiver) handlePacket(addr netip.AddrPort, data []byte) {
 	}
 	if r.set.bySID[r.sender] != nil {
 		n.count.dropped.ownPacket.Add(1)
+		return
+	}
+	var duplicate bool
+	if r.neighbour, duplicate = n.heardNeighbour(r.sender, r.from, &r.packet.Envelope, r.now); duplicate {
+		n.count.dropped.repeated.Add(1)
 		return
 	}
 	r.class = announced
@@ -131,8 +139,13 @@ func (r *receiver) unresolvedSender() {
 // authenticated.
 func (r *receiver) handlePayload() (authentic bool) {
 	n, p := r.node, &r.payload
+	repeated := r.numbered()
 	if p.Check() != nil {
-		r.countUnusable()
+		r.unusable()
+		return false
+	}
+	if repeated {
+		n.count.dropped.repeated.Add(1)
 		return false
 	}
 	source := SID(p.Source.SID)
@@ -143,9 +156,11 @@ func (r *receiver) handlePayload() (authentic bool) {
 	var own *ownIdentity
 	if p.Flags&overlay.ToBroadcast == 0 {
 		if own = r.set.bySID[SID(p.Destination.SID)]; own == nil {
-			n.count.dropped.notOurs.Add(1)
+			r.forward(source)
 			return false
 		}
+	} else if p.Flooded() {
+		r.flood(source)
 	}
 	mode, _ := p.Flags.Mode() // Check looked for an error
 	switch {
@@ -153,7 +168,7 @@ func (r *receiver) handlePayload() (authentic bool) {
 		if own != nil {
 			r.class = answered
 		}
-		n.explain(r.sender, r.from, p.Body, r.now)
+		n.explain(r.sender, r.from, r.neighbour, p.Body, r.now)
 	case p.Type == overlay.TypeExplain:
 		n.count.dropped.ignored.Add(1)
 	case p.Type != overlay.TypeData:
@@ -161,19 +176,46 @@ func (r *receiver) handlePayload() (authentic bool) {
 	case mode == overlay.ModeCiphered:
 		return r.open(own, source)
 	default:
-		r.countPlain()
+		r.plain(mode, source)
 	}
 	return false
 }
 
-// countUnusable counts a payload with an address that does not resolve, or with
-// impossible flags.
-func (r *receiver) countUnusable() {
+// numbered notes the payload's number, and reports whether a neighbour that
+// repeats it until it is acknowledged has sent it before (docs/overlay.md §8.7).
+// Others repeat nothing.
+func (r *receiver) numbered() (repeated bool) {
+	nb := r.neighbour
+	if nb == nil || r.packet.Version == 0 {
+		return false
+	}
+	r.node.mu.Lock()
+	defer r.node.mu.Unlock()
+	_, repeated = nb.payloads.receive(r.payload.Seq, r.now)
+	if p := &r.payload; p.Flags&overlay.OneHop == 0 || p.Flags&overlay.SenderSame == 0 {
+		nb.relays = r.now
+	}
+	if r.payload.Flags&overlay.AckSoon == 0 {
+		return false
+	}
+	nb.acks = true
+	r.node.recordSoonLocked(nb, r.now.Add(ackSoon))
+	return repeated
+}
+
+// unusable counts a payload with an address that does not resolve, or with
+// impossible flags, and asks the neighbour about the address.
+func (r *receiver) unusable() {
 	unresolved, refused := false, false
+	var questions []overlay.ExplainItem
 	for a := range r.payload.Addresses() {
 		unresolved = unresolved || !a.Resolved()
 		refused = refused || a.State == overlay.Refused
+		if q, ok := a.Question(); ok && r.neighbour != nil {
+			questions = append(questions, q)
+		}
 	}
+	r.node.askNeighbour(r.neighbour, questions, r.now)
 	switch d := &r.node.count.dropped; {
 	case refused:
 		d.badSID.Add(1)
@@ -184,17 +226,19 @@ func (r *receiver) countUnusable() {
 	}
 }
 
-// countPlain counts a data payload that is not enciphered. Nothing of the kind
-// is used here yet: link state and service discovery, say.
-func (r *receiver) countPlain() {
-	ports, _, err := overlay.ParsePorts(r.payload.Body)
+// plain handles a data payload that is not enciphered: link state. Nothing else
+// of the kind is used yet.
+func (r *receiver) plain(mode overlay.Mode, source SID) {
+	ports, data, err := overlay.ParsePorts(r.payload.Body)
 	switch d := &r.node.count.dropped; {
 	case err != nil:
 		d.malformed.Add(1)
-	case Port(ports.Destination) == portLinkState:
+	case mode != overlay.ModePlain || Port(ports.Destination) != portLinkState || r.payload.Flooded():
+		d.plain.Add(1)
+	case r.neighbour == nil || source != r.sender:
 		d.ignored.Add(1)
 	default:
-		d.plain.Add(1)
+		r.linkState(data)
 	}
 }
 
@@ -261,7 +305,7 @@ func (r *receiver) authenticated(p *peer, plain []byte, buf *buffer, made int64)
 		Local: Addr{p.local, to}, Remote: Addr{p.remote, from},
 		Data: data, Queue: Queue(r.payload.Queue), TTL: r.payload.Remaining(), buf: buf,
 	}
-	s, service, late := n.heardAuthentic(p, r.from, direct, made, to, r.now)
+	s, service, late := r.heardAuthentic(p, direct, made, to)
 	switch {
 	case late:
 		n.count.dropped.late.Add(1)
@@ -282,7 +326,8 @@ func (r *receiver) authenticated(p *peer, plain []byte, buf *buffer, made int64)
 //
 // late tells of a datagram that was made so long ago that it can only be a
 // recording: it is dropped.
-func (n *Node) heardAuthentic(p *peer, from endpoint, direct bool, made int64, to Port, now time.Time) (s *Socket, service, late bool) {
+func (r *receiver) heardAuthentic(p *peer, direct bool, made int64, to Port) (s *Socket, service, late bool) {
+	n, now := r.node, r.now
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	p = n.authenticLocked(p, now)
@@ -292,12 +337,15 @@ func (n *Node) heardAuthentic(p *peer, from endpoint, direct bool, made int64, t
 	if fresh {
 		path.lastHeard = now
 		path.noteClock(now, made)
+		if direct || r.neighbour != nil {
+			p.relay.heard(r.sender, p.remote, now)
+		}
 	}
 	if late {
 		path.doubtClock(now)
 	}
-	if direct && sendable(from.addr) {
-		path.heardFrom(now, from, fresh)
+	if direct && sendable(r.from.addr) {
+		path.heardFrom(now, r.from, fresh)
 		n.activateLocked(p)
 	}
 	return n.ports.find(Addr{p.local, to}), n.isServiceLocked(to), late

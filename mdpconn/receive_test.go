@@ -51,7 +51,7 @@ func TestDropReasons(t *testing.T) {
 			{"bad sender", tickOf(flipped), func(d *mdpconn.DroppedStats) *uint64 { return &d.BadSID }},
 			{"bad source", data(oneHop, full(flipped)+full(a), plain), func(d *mdpconn.DroppedStats) *uint64 { return &d.BadSID }},
 			{"for another", data(same|oneHop, full(identity(t).SID()), plain), func(d *mdpconn.DroppedStats) *uint64 { return &d.NotOurs }},
-			{"link state", data(same|oneHop|toAll, "", plain), func(d *mdpconn.DroppedStats) *uint64 { return &d.Ignored }},
+			{"link state that is none", data(same|oneHop|toAll, "", plain), func(d *mdpconn.DroppedStats) *uint64 { return &d.Malformed }},
 			{"plain broadcast", data(same|oneHop|toAll, "", "\x17?"), func(d *mdpconn.DroppedStats) *uint64 { return &d.Plain }},
 			{"type 0x50", data(same|oneHop|toAll|overlay.LegacyType, "\x50", plain), func(d *mdpconn.DroppedStats) *uint64 { return &d.UnknownType }},
 			{"does not open", data(same|oneHop|both, full(a), string(make([]byte, 60))), func(d *mdpconn.DroppedStats) *uint64 { return &d.Crypto }},
@@ -161,7 +161,8 @@ func TestSmallTablesAreBounded(t *testing.T) {
 			synctest.Wait()
 		}
 		tb := n.Stats().Tables
-		if tb.Hints != tb.HintsLimit || tb.Heard != tb.HeardLimit || tb.Peers+tb.Strangers != 0 {
+		if tb.Hints != tb.HintsLimit || tb.Heard != tb.HeardLimit || tb.Peers != 0 || tb.Strangers > tb.StrangerLimit ||
+			tb.Unproven != tb.UnprovenLimit || tb.Neighbours != tb.Unproven {
 			t.Errorf("%+v", tb)
 		}
 		release, err := n.Hold(mdpconn.Primary, last)

@@ -116,7 +116,8 @@ func (n *Node) sendRemote(own *ownIdentity, remote SID, batch []Datagram) error 
 	o := n.outbox(own, p)
 	defer o.free()
 	left := n.routeLocked(p, now, len(batch), o)
-	if len(o.targets) == 0 && left == 0 {
+	via := n.hopLocked(p, o, now)
+	if len(o.targets) == 0 && left == 0 && via == nil {
 		for i := range batch {
 			n.waitLocked(p, &batch[i], now)
 		}
@@ -125,7 +126,11 @@ func (n *Node) sendRemote(own *ownIdentity, remote SID, batch []Datagram) error 
 	n.activateLocked(p)
 	n.mu.Unlock()
 
-	n.count.dropped.budget.Add(uint64(left))
+	if via != nil {
+		n.sendVia(p, via, batch, now)
+	} else {
+		n.count.dropped.budget.Add(uint64(left))
+	}
 	if len(o.targets) == 0 {
 		return nil
 	}
@@ -133,7 +138,9 @@ func (n *Node) sendRemote(own *ownIdentity, remote SID, batch []Datagram) error 
 		o.add(batch[i].Local.Port, batch[i].Remote.Port, batch[i].Data, now)
 	}
 	o.flush(now)
-	n.count.sent.datagrams.Add(uint64(len(batch)))
+	if via == nil {
+		n.count.sent.datagrams.Add(uint64(len(batch)))
+	}
 	return nil
 }
 

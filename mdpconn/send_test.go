@@ -112,7 +112,7 @@ func TestMixedBatch(t *testing.T) {
 				t.Errorf("node %d got datagrams from %v", i, from)
 			}
 		}
-		if s := a.Stats(); s.Sent.Local != 1 || s.Tables.Peers != 10 || s.Tables.Waiting != 0 {
+		if s := a.Stats(); s.Sent.Local != 1 || s.Tables.Peers+s.Tables.Neighbours != 10 || s.Tables.Waiting != 0 {
 			t.Errorf("%+v", s)
 		}
 	})

@@ -35,7 +35,7 @@ func (d *daemon) routes() (routes []servald.Route, err error) {
 func (d *daemon) pathOf(r *servald.Route) Path {
 	p := Path{Daemon: d.name, Hops: r.Hops}
 	if r.Hops > 1 {
-		p.NextHop = SID(r.NextHop)
+		p.Via = SID(r.NextHop)
 	}
 	return p
 }

@@ -1,23 +1,21 @@
 package mdpconn
 
 import (
-	"time"
-
 	"mesh.example/msp/mdpconn/overlay"
 )
 
 // serve handles an authenticated datagram for one of the node's own services
 // (docs/overlay.md §7, §9). Answers go straight to where the request came from,
-// enciphered; a request that was relayed has no such place.
+// enciphered; those to a request that was relayed are relayed as well.
 func (r *receiver) serve(p *peer, d *Datagram, direct bool) {
 	n := r.node
 	switch {
-	case !direct || !sendable(r.from.addr):
+	case direct && !sendable(r.from.addr):
 		n.count.dropped.ignored.Add(1)
 	case d.Local.Port == portEcho:
-		r.echo(p, d)
+		r.echo(p, d, direct)
 	case d.Local.Port == portKeyMap:
-		r.answerKeyMap(p, d)
+		r.answerKeyMap(p, d, direct)
 	default:
 		n.count.dropped.ignored.Add(1)
 	}
@@ -26,7 +24,7 @@ func (r *receiver) serve(p *peer, d *Datagram, direct bool) {
 // echo sends the data back. Requests from port 7 would go to and fro for ever.
 // Stock answers requests without data too; but an answer without data could end
 // a stock node (docs/overlay.md §11), so there is none.
-func (r *receiver) echo(p *peer, d *Datagram) {
+func (r *receiver) echo(p *peer, d *Datagram, direct bool) {
 	n := r.node
 	n.count.received.echoes.Add(1)
 	switch {
@@ -38,13 +36,13 @@ func (r *receiver) echo(p *peer, d *Datagram) {
 		n.count.dropped.tooLong.Add(1)
 	default:
 		n.count.sent.echoes.Add(1)
-		n.answer(p, d, d.Data, r.from, r.now)
+		r.answer(p, d, d.Data, direct)
 	}
 }
 
 // answerKeyMap tells the signing key to who asks for it (docs/overlay.md §7).
 // Answers of others are not asked for here, and ignored.
-func (r *receiver) answerKeyMap(p *peer, d *Datagram) {
+func (r *receiver) answerKeyMap(p *peer, d *Datagram, direct bool) {
 	n := r.node
 	m, err := overlay.ParseKeyMap(d.Data)
 	if err != nil || m.Response {
@@ -53,16 +51,22 @@ func (r *receiver) answerKeyMap(p *peer, d *Datagram) {
 	}
 	n.count.received.keyMaps.Add(1)
 	n.count.sent.keyMaps.Add(1)
-	n.answer(p, d, p.own.keyMap, r.from, r.now)
+	r.answer(p, d, p.own.keyMap, direct)
 }
 
-// answer sends data back to the source of d, at the address it came from.
-func (n *Node) answer(p *peer, d *Datagram, data []byte, to endpoint, now time.Time) {
+// answer sends data back to the source of d: to the address it came from, or on
+// the way it came.
+func (r *receiver) answer(p *peer, d *Datagram, data []byte, direct bool) {
+	n := r.node
+	if !direct {
+		n.answerVia(p, d, data, r.now)
+		return
+	}
 	o := n.outbox(p.own, p)
 	defer o.free()
-	o.targets = append(o.targets, target{endpoint: to})
-	o.add(d.Local.Port, d.Remote.Port, data, now)
-	o.flush(now)
+	o.targets = append(o.targets, target{endpoint: r.from})
+	o.add(d.Local.Port, d.Remote.Port, data, r.now)
+	o.flush(r.now)
 }
 
 // keyMapAnswer makes the answer to a question for an identity's signing key.

@@ -9,6 +9,8 @@ type Stats struct {
 	Received  ReceivedStats  `json:"received"`
 	Dropped   DroppedStats   `json:"dropped"`
 	Discovery DiscoveryStats `json:"discovery"`
+	Mesh      MeshStats      `json:"mesh"`
+	Relayed   RelayStats     `json:"relayed"`
 	Tables    TableStats     `json:"tables"`
 	Servald   ServaldStats   `json:"servald"`
 }
@@ -61,6 +63,7 @@ type DroppedStats struct {
 	Budget        uint64 `json:"budget"`        // copies not sent to an unproven address that had its share
 	Late          uint64 `json:"late"`          // recordings: made long before they arrived
 	AnswerLimit   uint64 `json:"answerLimit"`   // questions beyond the rate at which they are answered
+	Repeated      uint64 `json:"repeated"`      // packets and payloads whose number was there before
 	NoLink        uint64 `json:"noLink"`        // broadcasts heard from an address that no link of the node reaches
 }
 
@@ -73,6 +76,27 @@ type DiscoveryStats struct {
 	ChallengesRefused uint64 `json:"challengesRefused"` // answers that were too late, or from another address
 	EndpointChanges   uint64 `json:"endpointChanges"`   // addresses that became a peer's endpoint
 	BroadcastErrors   uint64 `json:"broadcastErrors"`   // broadcasts that could not be sent or sockets for them not opened
+}
+
+// MeshStats counts what neighbours tell each other.
+type MeshStats struct {
+	RecordsSent  uint64 `json:"recordsSent"`  // packets with link state
+	RecordsHeard uint64 `json:"recordsHeard"` // messages with link state, from neighbours
+	Refused      uint64 `json:"refused"`      // neighbours and links beyond the limits
+	SentVia      uint64 `json:"sentVia"`      // datagrams of Send that were given to a relay
+	Repaired     uint64 `json:"repaired"`     // packets to or from relays that were lost and sent again
+}
+
+// RelayStats counts what was relayed for others, and what was not.
+type RelayStats struct {
+	Payloads uint64 `json:"payloads"` // passed on
+	Bytes    uint64 `json:"bytes"`    // of their bodies
+	Floods   uint64 `json:"floods"`   // broadcasts passed on
+	NoRoute  uint64 `json:"noRoute"`  // not passed on: no way is known, or only back
+	Limited  uint64 `json:"limited"`  // the source, the neighbour, or all had their share
+	Expired  uint64 `json:"expired"`  // the TTL was used up
+	Refused  uint64 `json:"refused"`  // they may not be sent
+	Off      uint64 `json:"off"`      // the node does not relay
 }
 
 // TableStats gives the sizes of the node's tables and their limits.
@@ -92,6 +116,15 @@ type TableStats struct {
 	Waiting       int `json:"waiting"` // datagrams that wait for an address
 	WaitingLimit  int `json:"waitingLimit"`
 	Attachments   int `json:"attachments"`
+
+	Neighbours      int `json:"neighbours"`
+	NeighboursLimit int `json:"neighboursLimit"`
+	Unproven        int `json:"unproven"` // of those, the ones that have not answered yet
+	UnprovenLimit   int `json:"unprovenLimit"`
+	Routes          int `json:"routes"`
+	RoutesLimit     int `json:"routesLimit"`
+	LinksTold       int `json:"linksTold"` // of which neighbours told
+	LinksToldLimit  int `json:"linksToldLimit"`
 }
 
 // counters are the live values behind Stats, in the same order. They may be
@@ -106,7 +139,13 @@ type counters struct {
 	dropped struct {
 		malformed, ownPacket, reflected, unknownSender, unknownSID, badSID, notOurs, plain, crypto,
 		keyLimit, unknownType, ignored, tooLong, empty, unbound, queueFull, noRoute, budget, late,
-		answerLimit, noLink atomic.Uint64
+		answerLimit, noLink, repeated atomic.Uint64
+	}
+	mesh struct {
+		recordsSent, recordsHeard, refused, sentVia, repaired atomic.Uint64
+	}
+	relayed struct {
+		payloads, bytes, floods, noRoute, limited, expired, refused, off atomic.Uint64
 	}
 	discovery struct {
 		ticksSent, asksSent, challengesSent, challengesPassed, challengesRefused, endpointChanges,
@@ -138,6 +177,15 @@ func (n *Node) Stats() Stats {
 		Waiting:       n.waiting,
 		WaitingLimit:  waitingLimit,
 		Attachments:   n.attached.len(),
+
+		Neighbours:      len(n.mesh.neighbours),
+		NeighboursLimit: maxNeighbours,
+		Unproven:        n.mesh.unproven,
+		UnprovenLimit:   maxUnproven,
+		Routes:          len(n.mesh.routes),
+		RoutesLimit:     maxRoutes,
+		LinksTold:       n.mesh.links,
+		LinksToldLimit:  maxLinks,
 	}
 	return s
 }
@@ -169,6 +217,27 @@ func (c *counters) stats() Stats {
 		Dropped:   c.droppedStats(),
 		Discovery: c.discoveryStats(),
 		Servald:   c.servald.stats(),
+		Mesh: MeshStats{
+			RecordsSent:  c.mesh.recordsSent.Load(),
+			RecordsHeard: c.mesh.recordsHeard.Load(),
+			Refused:      c.mesh.refused.Load(),
+			SentVia:      c.mesh.sentVia.Load(),
+			Repaired:     c.mesh.repaired.Load(),
+		},
+		Relayed: c.relayStats(),
+	}
+}
+
+func (c *counters) relayStats() RelayStats {
+	return RelayStats{
+		Payloads: c.relayed.payloads.Load(),
+		Bytes:    c.relayed.bytes.Load(),
+		Floods:   c.relayed.floods.Load(),
+		NoRoute:  c.relayed.noRoute.Load(),
+		Limited:  c.relayed.limited.Load(),
+		Expired:  c.relayed.expired.Load(),
+		Refused:  c.relayed.refused.Load(),
+		Off:      c.relayed.off.Load(),
 	}
 }
 
@@ -195,6 +264,7 @@ func (c *counters) droppedStats() DroppedStats {
 		Late:          c.dropped.late.Load(),
 		AnswerLimit:   c.dropped.answerLimit.Load(),
 		NoLink:        c.dropped.noLink.Load(),
+		Repeated:      c.dropped.repeated.Load(),
 	}
 }
 

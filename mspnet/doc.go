@@ -36,10 +36,9 @@
 //
 // # Limitations
 //
-// Nodes of our own reach their neighbours, and the peers they have a hint for;
-// streams over several hops need a servald daemon (mdpconn.ServaldConfig), which
-// is silent for ports that nobody has bound: a dial of one ends by time-out. The
-// published protocol has no forward
+// A stream passes nodes that relay, which the default node does not. A servald
+// daemon (mdpconn.ServaldConfig) is silent for ports that nobody has bound: a
+// dial of one ends by time-out. The published protocol has no forward
 // secrecy, and its window of 32 messages bounds the rate to 32 KB per round
 // trip. What a node of this package sends is not taken twice, as long as the
 // node runs that heard it; what was recorded of a stock node's opening can be

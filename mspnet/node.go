@@ -17,12 +17,12 @@ var defaultNode struct {
 // DefaultNode returns the node that Dial, Listen, and a Dialer or ListenConfig
 // without one use. It is made on first use, with a fresh identity and a UDP
 // socket on a free port for IPv4 and for IPv6, and lives as long as the program;
-// nobody should close it.
+// nobody should close it. It forwards nothing for others.
 func DefaultNode() (*mdpconn.Node, error) {
 	defaultNode.Lock()
 	defer defaultNode.Unlock()
 	if defaultNode.node == nil {
-		node, err := mdpconn.NewNode(mdpconn.Config{})
+		node, err := mdpconn.NewNode(mdpconn.Config{Relay: mdpconn.RelayOff})
 		if err != nil {
 			return nil, err
 		}

@@ -1,0 +1,5 @@
+//go:build !race
+
+package mspnet_test
+
+const raceEnabled = false
