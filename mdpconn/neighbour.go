@@ -118,7 +118,7 @@ func (n *Node) heardNeighbour(sender SID, from endpoint, e *overlay.Envelope, no
 	if e.Flags&overlay.PacketSeq == 0 {
 		return nb, false
 	}
-	missed, duplicate := window.receive(e.Seq, now)
+	missed, duplicate := window.receive(e.Seq, packetRun, now)
 	nb.unacked++
 	if ack, _ := window.window.Ack(); missed > 0 {
 		nb.holes += missed
@@ -311,7 +311,8 @@ func (nb *neighbour) dropRate() byte {
 // repeats payloads is so fast. Implementation.
 const (
 	fastNumbers = 128 // in a second
-	wrongRun    = 16  // so many duplicates in a row are none: the sender began anew
+	packetRun   = 4   // so many duplicate packets in a row are none: the sender began anew
+	payloadRun  = 16  // and so many payloads; stock may repeat one nine times
 )
 
 // A numberWindow finds duplicates among packet or payload numbers.
@@ -322,8 +323,9 @@ type numberWindow struct {
 	count, before int // numbers in this second, and in the one before
 }
 
-// receive notes a number. missed is how many were left out before it.
-func (w *numberWindow) receive(seq byte, now time.Time) (missed int, duplicate bool) {
+// receive notes a number. missed is how many were left out before it. After a run
+// of duplicates it begins anew.
+func (w *numberWindow) receive(seq byte, run int, now time.Time) (missed int, duplicate bool) {
 	if s := now.Unix(); s != w.second {
 		w.before = 0
 		if s == w.second+1 {
@@ -337,7 +339,7 @@ func (w *numberWindow) receive(seq byte, now time.Time) (missed int, duplicate b
 		w.run = 0
 		return missed, false
 	}
-	if w.run++; w.run >= wrongRun {
+	if w.run++; w.run >= run {
 		w.window, w.run = overlay.AckWindow{}, 0
 		w.window.Receive(seq)
 		return 0, false

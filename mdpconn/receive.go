@@ -191,7 +191,7 @@ func (r *receiver) numbered() (repeated bool) {
 	}
 	r.node.mu.Lock()
 	defer r.node.mu.Unlock()
-	_, repeated = nb.payloads.receive(r.payload.Seq, r.now)
+	_, repeated = nb.payloads.receive(r.payload.Seq, payloadRun, r.now)
 	if p := &r.payload; p.Flags&overlay.OneHop == 0 || p.Flags&overlay.SenderSame == 0 {
 		nb.relays = r.now
 	}

@@ -356,3 +356,33 @@ func TestStreamLeavesAndReturnsToTheDirectWay(t *testing.T) {
 		}
 	})
 }
+
+// Streams across a lossy grid survive the death of all inner nodes of its
+// diagonal, one after the other, and their return.
+func TestGridSurvivesDeaths(t *testing.T) {
+	if testing.Short() {
+		t.Skip("not run: -short")
+	}
+	synctest.Test(t, func(t *testing.T) {
+		edges := grid(6, 6)
+		m := newMesh(t, 36, memnet.Impairment{Delay: time.Millisecond, Loss: 0.05}, edges)
+		m.converge()
+		dead := []int{7, 14, 21, 28}
+		m.carry(0, 35, 400_000, func() {
+			for _, i := range dead {
+				m.nodes[i].Close()
+				time.Sleep(time.Second)
+			}
+		})
+		for _, i := range dead {
+			m.start(i)
+			for _, e := range edges {
+				if e[0] == i || e[1] == i {
+					m.connect(e)
+				}
+			}
+		}
+		t.Logf("after their return: converged in %v", m.converge())
+		m.carry(30, 5, 400_000, nil)
+	})
+}
