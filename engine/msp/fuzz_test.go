@@ -271,8 +271,8 @@ func FuzzPair(f *testing.F) {
 		if _, err := server.Listen(addr('S', 80), 2); err != nil {
 			t.Fatal(err)
 		}
-		a := &script{toSend: messages(s.rng, int(up%100)), slow: up >= 200}
-		b := &script{toSend: messages(s.rng, int(down%100)), slow: down >= 200}
+		a := &script{toSend: messages(s.rng, int(up%100)), slow: up >= 200, pensive: up%2 == 0}
+		b := &script{toSend: messages(s.rng, int(down%100)), slow: down >= 200, pensive: down%2 == 0}
 		s.alarm = wake(s, a, b)
 		a.c, _ = client.Dial(s.now, addr('C', 70000), addr('S', 80), 0)
 		w.end('C').conn = a.c

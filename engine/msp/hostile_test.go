@@ -21,6 +21,7 @@ type script struct {
 	got      [][]byte
 	eof      bool
 	slow     bool
+	pensive  bool // ends its direction only after the last message is under way
 	nextRead time.Time
 	endedAt  time.Time
 }
@@ -32,7 +33,7 @@ func (a *script) step(s *sim) {
 	for a.sent < len(a.toSend) && a.c.Send(a.toSend[a.sent]) == nil {
 		a.sent++
 	}
-	if a.sent == len(a.toSend) {
+	if st := a.c.Stats(); a.sent == len(a.toSend) && (!a.pensive || st.InFlight == st.Queued) {
 		a.c.Shutdown()
 	}
 	for !s.now.Before(a.nextRead) {
@@ -166,8 +167,8 @@ func hostileRun(t *testing.T, seed uint64, result *outcome) {
 	s.dup = func() bool { return s.rng.Float64() < 0.1 }
 	wire := watchWire(s, first)
 
-	a := &script{toSend: messages(s.rng, s.rng.IntN(300)), slow: seed%3 == 0}
-	b := &script{toSend: messages(s.rng, s.rng.IntN(300)), slow: seed%5 == 0}
+	a := &script{toSend: messages(s.rng, s.rng.IntN(300)), slow: seed%3 == 0, pensive: seed%4 == 0}
+	b := &script{toSend: messages(s.rng, s.rng.IntN(300)), slow: seed%5 == 0, pensive: seed%4 < 2}
 	s.alarm = wake(s, a, b)
 	if _, err := server.Listen(addr('S', 80), 8); err != nil {
 		t.Fatal(err)

@@ -164,9 +164,9 @@ func (w *wire) messageSent(e *wireEnd, p Packet, fail func(string)) {
 	}
 	e.sent[n], e.next = content, n+1
 	e.shutdown = p.Flags&FlagShutdown != 0
-	if inFlight := e.next - e.acked; inFlight > maxWindow {
+	if inFlight := e.next - e.acked; inFlight > 32 {
 		fail("more than 32 messages in flight")
-	} else if !e.heard && inFlight > initialWindow {
+	} else if !e.heard && inFlight > 4 {
 		fail("more than 4 messages in flight to a peer that was not heard")
 	}
 }
