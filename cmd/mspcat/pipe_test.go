@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"runtime"
@@ -222,12 +223,19 @@ func TestPeerAborts(t *testing.T) {
 	c.write([]byte("first"))
 	wantBytes(t, "what was sent arrives", l.read(5), []byte("first"))
 	c.stdout.Close()
-	l.write([]byte("x"))
+	// A child of another test may hold the pipe for a moment: one write need
+	// not fail.
+	go io.Copy(l.stdin, endless{})
 	c.wantStatus("its stdout is broken", 1)
 	wantBytes(t, "nothing is made up", l.readAll(), nil)
 	l.wantStatus("an abort is no success", 1)
 	l.waitLine("aborted")
 }
+
+// endless is a reader without end.
+type endless struct{}
+
+func (endless) Read(b []byte) (int, error) { return len(b), nil }
 
 // The peer's abort behind its end is noticed though stdin takes its time.
 func TestPeerAbortsBehindItsEnd(t *testing.T) {
