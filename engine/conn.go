@@ -127,9 +127,6 @@ func (c *Conn) LocalAddr() mdpconn.Addr { return c.local }
 // RemoteAddr returns the peer's end.
 func (c *Conn) RemoteAddr() mdpconn.Addr { return c.remote }
 
-// Engine returns the engine that runs the connection.
-func (c *Conn) Engine() *Engine { return c.e }
-
 // Stats returns the connection's counters, also after its end; zero once its
 // engine is closed.
 func (c *Conn) Stats() (s msp.Stats) {

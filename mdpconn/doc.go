@@ -26,9 +26,11 @@
 // # Limitations
 //
 // Datagrams that are plain, or signed only, are not delivered, nor are broadcast
-// ones, which are only passed on. Nothing is repeated on the way if it is lost.
-// What neighbours tell about the mesh is not proven: one that lies can keep
-// datagrams from arriving, but neither read nor forge them. MDP itself gives neither forward
-// secrecy nor protection from replays: a handler has to bear datagrams that come
-// twice, also long after.
+// ones, which are only passed on. Relays repeat to each other what their link
+// records show to be lost; end to end nothing is repeated. What neighbours tell
+// about the mesh is not proven: one that lies can keep datagrams from arriving,
+// but neither read nor forge them. MDP itself gives neither forward secrecy nor
+// protection from replays: a handler has to bear datagrams that come twice. Long
+// after, that happens only with those of stock nodes, and with those whose
+// originals this node has not heard since it started.
 package mdpconn
