@@ -3,8 +3,9 @@
 // as package net's do (golang.org/x/net/nettest, net/http, TLS, and a table of
 // stream semantics in virtual time), that streams survive hostile links, changed
 // addresses and attackers, what idle connections cost, that the manual API does what
-// the text that describes the protocol's original says of it, and that every
-// numbered sentence of docs/protocol.md has a test.
+// the text that describes the protocol's original says of it, that every numbered
+// sentence of docs/protocol.md has a test, and that the recorded sessions of stock
+// nodes come to the same end with one of ours in the place of each.
 //
 // It has no code besides its tests. Its benchmarks print throughput, round
 // trips, and memory:
@@ -13,6 +14,6 @@
 //
 // # Limitations
 //
-// Whether another implementation understands this one is not tested here: both
-// ends of every connection are ours.
+// Another implementation takes part by its record alone (internal/stocktest). In
+// all other tests both ends of every connection are ours.
 package conformance

@@ -4,13 +4,10 @@ import (
 	"bytes"
 	"context"
 	"encoding/binary"
-	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"net"
-	"os"
 	"runtime"
 	"strings"
 	"syscall"
@@ -18,6 +15,7 @@ import (
 	"time"
 
 	"mesh.example/msp/engine/msp"
+	"mesh.example/msp/internal/stocktest"
 	"mesh.example/msp/mdpconn"
 	"mesh.example/msp/mdpconn/servald"
 	"mesh.example/msp/mdpconn/servald/servaldtest"
@@ -27,14 +25,9 @@ import (
 // A recordedSession is one of the MSP sessions of stock clients in
 // mdp-client.json: what passed between each client and its daemon.
 type recordedSession struct {
-	t       *testing.T
-	a, b    *servaldtest.Daemon // with the recorded identities
-	clients map[string][]recordedMessage
-}
-
-type recordedMessage struct {
-	sent bool // by the client
-	servald.Message
+	*stocktest.Session
+	t    *testing.T
+	a, b *servaldtest.Daemon // with the recorded identities
 }
 
 func readSession(t *testing.T, name string) *recordedSession {
@@ -42,44 +35,16 @@ func readSession(t *testing.T, name string) *recordedSession {
 	if runtime.GOOS == "windows" || binary.NativeEndian.Uint16([]byte{1, 0}) != 1 {
 		t.Skip("this system has no unixgram sockets, or not the byte order of the recorded ports")
 	}
-	raw, err := os.ReadFile("../mdpconn/servald/testdata/mdp-client.json")
-	if err != nil {
-		t.Fatal(err)
-	}
-	var file struct {
-		A        string `json:"node_A_sid"`
-		B        string `json:"node_B_sid"`
-		Sessions []struct {
-			Name      string
-			Endpoints map[string][]struct{ Direction, Hex string }
-		} `json:"msp_sessions"`
-	}
-	if err := json.Unmarshal(raw, &file); err != nil {
-		t.Fatal(err)
-	}
+	a, b, sessions := stocktest.ReadSessions(t)
 	mesh := servaldtest.NewMesh()
 	t.Cleanup(mesh.Close)
-	s := &recordedSession{t: t, clients: map[string][]recordedMessage{}}
-	for text, d := range map[string]**servaldtest.Daemon{file.A: &s.a, file.B: &s.b} {
-		sid, _ := hex.DecodeString(text)
-		if *d, err = mesh.Start(servald.SID(sid)); err != nil {
-			t.Fatal(err)
-		}
+	s := &recordedSession{Session: sessions[name], t: t}
+	var err error
+	if s.a, err = mesh.Start(a); err != nil {
+		t.Fatal(err)
 	}
-	for _, session := range file.Sessions {
-		if session.Name != name {
-			continue
-		}
-		for client, datagrams := range session.Endpoints {
-			for _, d := range datagrams {
-				b, _ := hex.DecodeString(d.Hex)
-				m, err := servald.Parse(b)
-				if err != nil {
-					t.Fatal(err)
-				}
-				s.clients[client] = append(s.clients[client], recordedMessage{d.Direction == "client->daemon", m})
-			}
-		}
+	if s.b, err = mesh.Start(b); err != nil {
+		t.Fatal(err)
 	}
 	return s
 }
@@ -111,23 +76,15 @@ type stockEnd struct {
 	s        *recordedSession
 	name     string
 	conn     *net.UnixConn
-	recorded []recordedMessage
-	heard    map[uint32]*heard // by the port of the peer
-	bound    chan struct{}     // closed when it has its port
+	recorded []stocktest.Datagram
+	heard    map[uint32]*stocktest.Stream // by the port of the peer
+	bound    chan struct{}                // closed when it has its port
 	done     chan error
-}
-
-// heard is what came from one peer.
-type heard struct {
-	messages map[msp.Seq]string
-	ack      int // the highest; -1: none
-	shutdown int // the number of the last message; -1: not heard
-	stop     bool
 }
 
 func (s *recordedSession) play(d *servaldtest.Daemon, name string) *stockEnd {
 	s.t.Helper()
-	e := &stockEnd{s: s, name: name, recorded: s.clients[name], heard: map[uint32]*heard{}, bound: make(chan struct{}), done: make(chan error, 1)}
+	e := &stockEnd{s: s, name: name, recorded: s.Clients[name], heard: map[uint32]*stocktest.Stream{}, bound: make(chan struct{}), done: make(chan error, 1)}
 	if len(e.recorded) == 0 {
 		s.t.Fatalf("nothing was recorded of %q", name)
 	}
@@ -148,7 +105,7 @@ func (s *recordedSession) play(d *servaldtest.Daemon, name string) *stockEnd {
 func (e *stockEnd) run() error {
 	for i := range e.recorded {
 		m := e.recorded[i]
-		if m.sent {
+		if m.Sent {
 			e.adapt(&m.Message)
 			if _, err := e.conn.Write(m.AppendAny(nil)); err != nil {
 				return err
@@ -175,43 +132,27 @@ func (e *stockEnd) has(m *servald.Message) bool {
 			return false
 		}
 	}
-	h := e.heard[m.RemotePort]
 	p, err := msp.ParsePacket(m.Payload)
-	if h == nil || err != nil {
-		return false
-	}
-	if p.Flags&msp.FlagStop != 0 {
-		return h.stop
-	}
-	if p.Flags&msp.FlagAck != 0 && h.ack < int(p.Ack) {
-		return false
-	}
-	if p.Kind != msp.KindMessage {
-		return true
-	}
-	_, ok := h.messages[p.Seq]
-	return (ok || p.Flags&msp.FlagShutdown != 0) && (p.Flags&msp.FlagShutdown == 0 || h.shutdown >= 0)
+	return err == nil && e.heard[m.RemotePort].Has(p)
 }
 
 // adapt makes an acknowledgement of all that the recorded peer had sent one of all
 // that ours has: our SHUTDOWN may be a message of its own where its rode on one
 // with bytes, and the other way round.
 func (e *stockEnd) adapt(m *servald.Message) {
-	h := e.heard[m.RemotePort]
-	if h == nil || h.shutdown < 0 || m.IsCommand() {
+	p, err := msp.ParsePacket(m.Payload)
+	if err != nil || m.IsCommand() {
 		return
 	}
 	last := -1
 	for i := range e.recorded {
 		r := &e.recorded[i]
-		if p, err := msp.ParsePacket(r.Payload); err == nil && !r.sent && r.RemotePort == m.RemotePort && p.Kind == msp.KindMessage {
+		if p, err := msp.ParsePacket(r.Payload); err == nil && !r.Sent && r.RemotePort == m.RemotePort && p.Kind == msp.KindMessage {
 			last = max(last, int(p.Seq))
 		}
 	}
-	if p, err := msp.ParsePacket(m.Payload); err == nil && p.Flags&msp.FlagAck != 0 && int(p.Ack) == last {
-		p.Ack = msp.Seq(h.shutdown)
-		m.Payload = msp.AppendPacket(nil, p)
-	}
+	e.heard[m.RemotePort].Adapt(&p, last)
+	m.Payload = msp.AppendPacket(nil, p)
 }
 
 func (e *stockEnd) read() error {
@@ -231,28 +172,14 @@ func (e *stockEnd) read() error {
 	if m.Flags != 0 {
 		return fmt.Errorf("%v from the daemon", &m)
 	}
-	p, err := msp.ParsePacket(m.Payload)
+	p, err := stocktest.ParseMSP(m.Payload)
 	if err != nil {
 		return err
 	}
-	if p.Flags&^(msp.FlagShutdown|msp.FlagAck|msp.FlagFirst|msp.FlagStop) != 0 || len(p.Payload) > msp.MaxMessage {
-		return fmt.Errorf("a packet that stock would not understand: %+v", p)
+	if e.heard[m.RemotePort] == nil {
+		e.heard[m.RemotePort] = stocktest.NewStream()
 	}
-	h := e.heard[m.RemotePort]
-	if h == nil {
-		h = &heard{messages: map[msp.Seq]string{}, ack: -1, shutdown: -1}
-		e.heard[m.RemotePort] = h
-	}
-	h.stop = h.stop || p.Flags&msp.FlagStop != 0
-	if p.Flags&msp.FlagAck != 0 && p.Kind != msp.KindFlags {
-		h.ack = max(h.ack, int(p.Ack))
-	}
-	if p.Kind == msp.KindMessage {
-		h.messages[p.Seq] = string(p.Payload)
-		if p.Flags&msp.FlagShutdown != 0 {
-			h.shutdown = int(p.Seq)
-		}
-	}
+	e.heard[m.RemotePort].Hear(p)
 	return nil
 }
 
@@ -264,30 +191,10 @@ func (e *stockEnd) wantDone() {
 	}
 }
 
-// payload gives the bytes that a recorded client sent on its connection.
-func (s *recordedSession) payload(client string) []byte {
-	messages := map[msp.Seq][]byte{}
-	for _, m := range s.clients[client] {
-		if p, err := msp.ParsePacket(m.Payload); err == nil && m.sent && p.Kind == msp.KindMessage {
-			messages[p.Seq] = p.Payload
-		}
-	}
-	var all []byte
-	for i := range len(messages) {
-		all = append(all, messages[msp.Seq(i)]...)
-	}
-	return all
-}
-
 // wantHeard wants a stock end to have got these bytes from a port, in order.
 func (e *stockEnd) wantHeard(port uint32, want []byte) {
 	e.s.t.Helper()
-	var got []byte
-	if h := e.heard[port]; h != nil {
-		for i := range len(h.messages) {
-			got = append(got, h.messages[msp.Seq(i)]...)
-		}
-	}
+	got := e.heard[port].Bytes()
 	if !bytes.Equal(got, want) {
 		e.s.t.Errorf("stock got %d bytes from port %d, want %d", len(got), port, len(want))
 	}
@@ -342,11 +249,11 @@ func TestServaldRecordedHello(t *testing.T) {
 		stock := s.play(s.b, stockListener)
 		<-stock.bound
 		c := s.early(n, "512")
-		wantWritten(t, c, s.payload(stockConnector))
-		wantRead(t, c, s.payload(stockListener))
+		wantWritten(t, c, s.Said(stockConnector))
+		wantRead(t, c, s.Said(stockListener))
 		wantDelivered(t, c)
 		stock.wantDone()
-		stock.wantHeard(260, s.payload(stockConnector))
+		stock.wantHeard(260, s.Said(stockConnector))
 	})
 	t.Run("we listen", func(t *testing.T) {
 		s := readSession(t, "hello")
@@ -354,16 +261,16 @@ func TestServaldRecordedHello(t *testing.T) {
 		l := (&door{t, s.b, s.node(s.b)}).listen(":512")
 		stock := s.play(s.a, stockConnector)
 		c := accept(t, l)
-		line := make([]byte, len(s.payload(stockConnector)))
-		if _, err := io.ReadFull(c, line); err != nil || !bytes.Equal(line, s.payload(stockConnector)) {
+		line := make([]byte, len(s.Said(stockConnector)))
+		if _, err := io.ReadFull(c, line); err != nil || !bytes.Equal(line, s.Said(stockConnector)) {
 			t.Errorf("read %q, %v", line, err)
 		}
-		wantWritten(t, c, s.payload(stockListener))
+		wantWritten(t, c, s.Said(stockListener))
 		c.CloseWrite()
 		wantRead(t, c, nil)
 		wantDelivered(t, c)
 		stock.wantDone()
-		stock.wantHeard(512, s.payload(stockListener))
+		stock.wantHeard(512, s.Said(stockListener))
 	})
 }
 
@@ -376,12 +283,12 @@ func TestServaldRecordedTransfer(t *testing.T) {
 		stock := s.play(s.b, stockListener)
 		<-stock.bound
 		c := s.early(n, "513")
-		wantWritten(t, c, s.payload(stockConnector))
+		wantWritten(t, c, s.Said(stockConnector))
 		c.CloseWrite()
 		wantRead(t, c, nil)
 		wantDelivered(t, c)
 		stock.wantDone()
-		stock.wantHeard(261, s.payload(stockConnector))
+		stock.wantHeard(261, s.Said(stockConnector))
 	})
 	t.Run("we listen", func(t *testing.T) {
 		s := readSession(t, "bulk_20kB")
@@ -390,8 +297,8 @@ func TestServaldRecordedTransfer(t *testing.T) {
 		stock := s.play(s.a, stockConnector)
 		c := accept(t, l)
 		c.CloseWrite()
-		wantRead(t, c, s.payload(stockConnector))
-		if n := len(s.payload(stockConnector)); n != 20000 {
+		wantRead(t, c, s.Said(stockConnector))
+		if n := len(s.Said(stockConnector)); n != 20000 {
 			t.Errorf("%d bytes were recorded", n)
 		}
 		wantDelivered(t, c)
@@ -411,7 +318,7 @@ func TestServaldRecordedStop(t *testing.T) {
 		one := s.play(s.a, first)
 		<-one.bound
 		c := s.early(n, "514")
-		wantWritten(t, c, s.payload(second))
+		wantWritten(t, c, s.Said(second))
 		c.SetReadDeadline(time.Now().Add(8 * time.Second))
 		if _, err := c.Read(make([]byte, 1)); !errors.Is(err, syscall.ECONNREFUSED) {
 			t.Errorf("read %v, want ECONNREFUSED", err)
@@ -428,10 +335,10 @@ func TestServaldRecordedStop(t *testing.T) {
 		l.Close()
 		two := s.play(s.a, second)
 		two.wantDone()
-		wantRead(t, c, s.payload(first))
-		wantWritten(t, c, s.payload(stockListener))
+		wantRead(t, c, s.Said(first))
+		wantWritten(t, c, s.Said(stockListener))
 		wantDelivered(t, c)
 		one.wantDone()
-		one.wantHeard(514, s.payload(stockListener))
+		one.wantHeard(514, s.Said(stockListener))
 	})
 }

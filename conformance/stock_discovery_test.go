@@ -1,0 +1,74 @@
+package conformance
+
+import (
+	"testing"
+	"time"
+
+	"mesh.example/msp/internal/stocktest"
+	"mesh.example/msp/mdpconn"
+)
+
+// TestStockDiscovery: first contact, with our node in the place of each of the
+// recorded ones. By the rules of stock it is reachable and in direct use soon, has
+// proven the neighbour in turn, and stays so while nothing happens.
+func TestStockDiscovery(t *testing.T) {
+	for _, c := range []struct {
+		us        string
+		peers     []string
+		scenarios []string
+	}{
+		{"A", []string{"B"}, []string{"discovery", "discovery_second_hop"}},
+		{"B", []string{"A"}, []string{"discovery"}},
+		{"B", []string{"A", "C"}, []string{"discovery", "discovery_second_hop"}},
+		{"C", []string{"B"}, []string{"discovery_second_hop"}},
+		{"N", []string{"B"}, []string{"minimal_neighbour"}},
+	} {
+		t.Run(c.us, func(t *testing.T) {
+			amongStock(t, c.us, mdpconn.Config{}, func(t *testing.T, l *stockLab) {
+				defer l.node.Announce()()
+				var peers []*stocktest.Peer
+				var plays []*stocktest.Play
+				start := time.Now()
+				for _, name := range c.peers {
+					p := l.peer(name)
+					peers, plays = append(peers, p), append(plays, p.Play(c.scenarios...))
+				}
+				for _, y := range plays {
+					y.Done()
+				}
+				for i, p := range peers {
+					l.wantReachable(p)
+					if _, since, _, _ := p.Reachable(); since.Sub(start) > 3*time.Second {
+						t.Errorf("reachable for %s after %v", c.peers[i], since.Sub(start))
+					}
+					sid := l.record.SID(c.peers[i])
+					if path := l.node.Path(mdpconn.Primary, sid); path.Endpoint != p.Addr() {
+						t.Errorf("the endpoint of %s is %v, want %v", c.peers[i], path.Endpoint, p.Addr())
+					}
+				}
+				l.idle(peers)
+			})
+		})
+	}
+}
+
+// idle lets a minute pass.
+func (l *stockLab) idle(peers []*stocktest.Peer) {
+	l.t.Helper()
+	var before []int
+	for _, p := range peers {
+		before = append(before, p.Packets())
+	}
+	pass(time.Minute)
+	for i, p := range peers {
+		l.wantReachable(p)
+		if _, _, breaks, _ := p.Reachable(); breaks > 0 {
+			l.t.Errorf("the link lapsed %d times, want it to last", breaks)
+		}
+		if n := p.Packets() - before[i]; n > 60*6 {
+			l.t.Errorf("%d packets in an idle minute", n)
+		} else {
+			l.t.Logf("%d packets in an idle minute", n)
+		}
+	}
+}
