@@ -3,6 +3,7 @@ package stocktest
 import (
 	"encoding/hex"
 	"encoding/json"
+	"fmt"
 	"maps"
 	"os"
 	"path/filepath"
@@ -163,8 +164,13 @@ func milliseconds(ms float64) time.Duration {
 
 // open reads a recorded packet with everybody's keys.
 func (r *Record) open(packet *Packet) ([]Heard, error) {
+	ctx := overlay.Context{Resolver: r.sids()}
+	if packet.Scenario == "point_to_point_link" {
+		ends := map[string]string{"B": "C", "C": "B"}
+		ctx.Transmitter, ctx.Receiver = overlay.SID(r.SID(packet.From)), overlay.SID(r.SID(ends[packet.From]))
+	}
 	var p overlay.Packet
-	if err := p.Parse(packet.Data, overlay.Context{Resolver: r.sids()}); err != nil {
+	if err := p.Parse(packet.Data, ctx); err != nil {
 		return nil, err
 	}
 	var heard []Heard
@@ -187,7 +193,11 @@ func (r *Record) openData(h *Heard) (err error) {
 	plain := h.Body
 	switch h.Mode {
 	case overlay.ModeCiphered:
-		plain, err = overlay.OpenBody(nil, sharedKey(r.all(), h.Source.SID, h.Destination.SID), h.Body)
+		key := sharedKey(r.all(), h.Source.SID, h.Destination.SID)
+		if key == nil {
+			return fmt.Errorf("no key of %v and %v", h.Source, h.Destination)
+		}
+		plain, err = overlay.OpenBody(nil, key, h.Body)
 	case overlay.ModeSigned:
 		plain, _, err = overlay.SplitSigned(h.Body)
 	}
