@@ -60,7 +60,7 @@ func TestReflectedPacketIsDropped(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		honest := sealed(t, key, id.SID(), overlay.Ports{Destination: 5, Source: 6}, "honest")
+		honest := sealed(t, key, id.SID(), overlay.Ports{Destination: 55, Source: 6}, "honest")
 		c.network.Inject(c.lb.LocalAddr(), l.LocalAddr(), packet(t, c.b.Primary(), honest))
 		everything.want(t, "honest packet", "honest")
 	})

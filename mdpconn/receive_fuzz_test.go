@@ -9,12 +9,15 @@ import (
 
 	"golang.org/x/crypto/nacl/secretbox"
 
+	"mesh.example/msp/mdpconn/mdptest"
 	"mesh.example/msp/mdpconn/overlay"
 )
 
-// A silentLink is a link that takes everything and gives nothing.
+// A silentLink is a link that gives nothing, and takes everything but what no
+// node may send.
 type silentLink struct {
 	sent   int
+	guard  mdptest.Guard
 	closed chan struct{}
 }
 
@@ -24,6 +27,11 @@ func (l *silentLink) ReadPackets([]Packet) (int, error) {
 }
 
 func (l *silentLink) WritePackets(ps []Packet) (int, error) {
+	for _, p := range ps {
+		if err := l.guard.Check(p.Addr, p.Data); err != nil {
+			panic(err)
+		}
+	}
 	l.sent += len(ps)
 	return len(ps), nil
 }

@@ -76,7 +76,7 @@ func TestFormsOfPackets(t *testing.T) {
 		id, peer := identity(t), identity(t)
 		network := memnet.New(memnet.Config{})
 		n, l := newNode(t, network, mdpconn.Config{Identities: []*mdpconn.Identity{id}})
-		_, in := bind(t, n, mdpconn.Addr{Port: 5})
+		_, in := bind(t, n, mdpconn.Addr{Port: 55})
 		key, err := peer.SharedKey(id.SID())
 		if err != nil {
 			t.Fatal(err)
@@ -96,7 +96,7 @@ func TestFormsOfPackets(t *testing.T) {
 					want = []string{"0", "1", "2"}
 				}
 				for _, text := range want {
-					p := sealed(t, key, id.SID(), overlay.Ports{Destination: 5, Source: 6}, text)
+					p := sealed(t, key, id.SID(), overlay.Ports{Destination: 55, Source: 6}, text)
 					if b, err = overlay.AppendPayload(b, &p, &ctx); err != nil {
 						t.Fatal(err)
 					}
@@ -114,12 +114,12 @@ func TestRelayedPayload(t *testing.T) {
 		id, peer := identity(t), identity(t)
 		network := memnet.New(memnet.Config{})
 		n, l := newNode(t, network, mdpconn.Config{Identities: []*mdpconn.Identity{id}})
-		_, in := bind(t, n, mdpconn.Addr{Port: 5})
+		_, in := bind(t, n, mdpconn.Addr{Port: 55})
 		key, err := peer.SharedKey(id.SID())
 		if err != nil {
 			t.Fatal(err)
 		}
-		p := sealed(t, key, id.SID(), overlay.Ports{Destination: 5, Source: 6}, "from afar")
+		p := sealed(t, key, id.SID(), overlay.Ports{Destination: 55, Source: 6}, "from afar")
 		p.Source = overlay.To(overlay.SID(peer.SID()))
 		network.Inject(eve(1), l.LocalAddr(), packet(t, identity(t).SID(), p))
 		in.want(t, "relayed, last hop", "from afar")

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"net"
 	"time"
+
+	"mesh.example/msp/mdpconn/overlay"
 )
 
 // Datagrams that wait for an address of their peer. Implementation.
@@ -29,7 +31,8 @@ type waitingDatagram struct {
 //
 // An error is one of the arguments, and names what is wrong: no data, or more
 // than MaxData bytes; ports outside 1 … MaxPort; a remote SID that does not pass
-// SID.Check, a local one that is not the node's; a queue or a TTL out of range.
+// SID.Check, a local one that is not the node's; a queue or a TTL out of range;
+// data for a service of stock nodes that would end them (overlay.CheckData).
 // n is then the index of the datagram at fault: those before it were sent, it
 // and those behind it were not. After Close the error is net.ErrClosed. That a
 // datagram does not arrive is no error. Send may block for a short time, as a
@@ -97,6 +100,10 @@ func checkContent(d *Datagram) error {
 		return fmt.Errorf("mdpconn: local port %d, expected 1 … %d", d.Local.Port, MaxPort)
 	case d.TTL > maxTTL:
 		return fmt.Errorf("mdpconn: TTL %d, expected 1 … %d, or 0 for the socket's", d.TTL, maxTTL)
+	}
+	ports := overlay.Ports{Destination: uint32(d.Remote.Port), Source: uint32(d.Local.Port)}
+	if err := overlay.CheckData(ports, d.Data); err != nil {
+		return err
 	}
 	return d.Queue.Check()
 }

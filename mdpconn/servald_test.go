@@ -452,11 +452,11 @@ func TestServaldPacketConn(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	cb, err := b.ListenPacket(mdpconn.Addr{SID: mdpconn.All, Port: 5})
+	cb, err := b.ListenPacket(mdpconn.Addr{SID: mdpconn.All, Port: 55})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := ca.WriteTo([]byte("x"), mdpconn.Addr{SID: b.Primary(), Port: 5}); err != nil {
+	if _, err := ca.WriteTo([]byte("x"), mdpconn.Addr{SID: b.Primary(), Port: 55}); err != nil {
 		t.Fatal(err)
 	}
 	buf := make([]byte, 10)

@@ -34,6 +34,8 @@ func (r *receiver) echo(p *peer, d *Datagram, direct bool) {
 		n.count.dropped.empty.Add(1)
 	case len(d.Data) > MaxData:
 		n.count.dropped.tooLong.Add(1)
+	case checkContent(&Datagram{Local: d.Local, Remote: d.Remote, Data: d.Data}) != nil:
+		n.count.dropped.ignored.Add(1) // it would have us send what ends a stock node
 	default:
 		n.count.sent.echoes.Add(1)
 		r.answer(p, d, d.Data, direct)
@@ -45,7 +47,8 @@ func (r *receiver) echo(p *peer, d *Datagram, direct bool) {
 func (r *receiver) answerKeyMap(p *peer, d *Datagram, direct bool) {
 	n := r.node
 	m, err := overlay.ParseKeyMap(d.Data)
-	if err != nil || m.Response {
+	answer := Datagram{Local: d.Local, Remote: d.Remote, Data: p.own.keyMap}
+	if err != nil || m.Response || checkContent(&answer) != nil {
 		n.count.dropped.ignored.Add(1)
 		return
 	}

@@ -211,7 +211,7 @@ func TestServices(t *testing.T) {
 			sealed(t, key, sid, overlay.Ports{Destination: 7, Source: 7}, "a loop"),
 			sealed(t, key, sid, overlay.Ports{Destination: 7, Source: 1}, string(make([]byte, mdpconn.MaxData+1))),
 			sealed(t, key, sid, overlay.Ports{Destination: 1, Source: 1}, "\xf0"),
-			sealed(t, key, sid, overlay.Ports{Destination: 2, Source: 2}, "x"),
+			sealed(t, key, sid, overlay.Ports{Destination: 2, Source: 2}, "\x00"),
 			emptied(t, key, sid, overlay.Ports{Destination: 7, Source: 1}),
 			emptied(t, key, sid, overlay.Ports{Destination: 80, Source: 1}),
 			{Flags: overlay.OneHop, Destination: overlay.To(overlay.SID(sid)), Type: overlay.TypeData, Body: []byte("\x03\x02")}, // a plain request for the key

@@ -9,7 +9,7 @@ import (
 
 // One packet in five is lost: always the same ones.
 func Example() {
-	n := memnet.New(memnet.Config{Seed: 1, Impairment: memnet.Impairment{Loss: 0.2}})
+	n := memnet.New(memnet.Config{Unguarded: true, Seed: 1, Impairment: memnet.Impairment{Loss: 0.2}})
 	defer n.Close()
 	a, b := n.Link(), n.Link()
 	for i := range 10 {

@@ -12,6 +12,7 @@ import (
 // pair makes a network with two links, closed at the end of the test.
 func pair(t testing.TB, c Config) (n *Network, a, b *Link) {
 	t.Helper()
+	c.Unguarded = true // the tests send anything
 	n = New(c)
 	t.Cleanup(func() { n.Close() })
 	return n, n.Link(), n.Link()

@@ -2,6 +2,7 @@ package memnet
 
 import (
 	"container/heap"
+	"fmt"
 	"net"
 	"net/netip"
 	"slices"
@@ -10,6 +11,7 @@ import (
 	"time"
 
 	"mesh.example/msp/mdpconn"
+	"mesh.example/msp/mdpconn/mdptest"
 )
 
 var _ mdpconn.Link = (*Link)(nil)
@@ -25,7 +27,9 @@ type Link struct {
 
 	// Guarded by network.mu.
 	out   map[*Link]*direction
-	group int // of a partition; 0: none
+	group int           // of a partition; 0: none
+	guard mdptest.Guard // of what is sent
+	free  bool          // to send anything
 
 	// Changed under both network.mu and mu, read under either.
 	addr netip.AddrPort
@@ -82,7 +86,9 @@ func (l *Link) read(ps []mdpconn.Packet) (n int, err error) {
 }
 
 // WritePackets implements mdpconn.Link. It never blocks. Errors are net.ErrClosed
-// after Close, and syscall.EMSGSIZE for a packet of more than 65,507 bytes.
+// after Close, and syscall.EMSGSIZE for a packet of more than 65,507 bytes. It
+// panics at a packet that would end a stock node, or be misread by one
+// (mdptest.Guard), unless the network or the link is unguarded.
 func (l *Link) WritePackets(ps []mdpconn.Packet) (int, error) {
 	n := l.network
 	n.mu.Lock()
@@ -95,9 +101,22 @@ func (l *Link) WritePackets(ps []mdpconn.Packet) (int, error) {
 		case len(ps[i].Data) > maxPacket:
 			return i, l.opError("write", syscall.EMSGSIZE)
 		}
+		if !n.config.Unguarded && !l.free {
+			if err := l.guard.Check(ps[i].Addr, ps[i].Data); err != nil {
+				panic(fmt.Sprintf("memnet: %v sends what no node may: %v", l.addr, err))
+			}
+		}
 		n.writeLocked(l, ps[i].Addr, ps[i].Data, now)
 	}
 	return len(ps), nil
+}
+
+// Unguard lets the link send anything from now on: it stands for an attacker.
+func (l *Link) Unguard() {
+	n := l.network
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	l.free = true
 }
 
 // LocalAddr implements mdpconn.Link. Rebind changes the address.

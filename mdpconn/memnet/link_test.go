@@ -222,7 +222,7 @@ func TestCloseDropsWhatIsUnderWay(t *testing.T) {
 
 // The same with -race is a test of the locks.
 func TestConcurrentUse(t *testing.T) {
-	n := New(Config{Seed: 14, Impairment: Impairment{Loss: 0.1, Delay: time.Microsecond, Jitter: 50 * time.Microsecond, Duplicate: 0.1, Reorder: 0.1, ReorderBy: time.Microsecond}})
+	n := New(Config{Unguarded: true, Seed: 14, Impairment: Impairment{Loss: 0.1, Delay: time.Microsecond, Jitter: 50 * time.Microsecond, Duplicate: 0.1, Reorder: 0.1, ReorderBy: time.Microsecond}})
 	links := []*Link{n.Link(), n.Link(), n.Link()}
 	remove := n.Tap(func(e Event) { _ = e.String() })
 	var readers, writers sync.WaitGroup

@@ -31,6 +31,10 @@ type Config struct {
 	// or Chain. If false, everybody hears everybody.
 	Unconnected bool
 
+	// Unguarded lets all links send anything. If false, a link panics when it is
+	// to send what could end a stock node (Link.WritePackets).
+	Unguarded bool
+
 	// QueuePackets is how many packets may wait at a link for its reader; what
 	// comes then is dropped. If zero, 4096.
 	QueuePackets int

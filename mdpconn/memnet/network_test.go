@@ -51,7 +51,7 @@ func TestMappedAddressIsTheSame(t *testing.T) {
 }
 
 func TestManyAddresses(t *testing.T) {
-	n := New(Config{})
+	n := New(Config{Unguarded: true})
 	defer n.Close()
 	n.lastHost = 0xfffffd
 	n.Link()
@@ -100,7 +100,7 @@ func TestCountsAddUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		im := everything
 		im.Rate, im.QueueBytes = 3e5, 2000
-		n := New(Config{Seed: 12, Impairment: im, QueuePackets: 50})
+		n := New(Config{Unguarded: true, Seed: 12, Impairment: im, QueuePackets: 50})
 		defer n.Close()
 		links := []*Link{n.Link(), n.Link(), n.Link(), n.Link()}
 		n.Cut(links[0], links[1])

@@ -86,7 +86,7 @@ func TestPacketsUnderWayPassACut(t *testing.T) {
 }
 
 func TestChainOfFifty(t *testing.T) {
-	n := New(Config{Unconnected: true})
+	n := New(Config{Unguarded: true, Unconnected: true})
 	defer n.Close()
 	links := make([]*Link, 50)
 	for i := range links {

@@ -57,8 +57,7 @@ var (
 	errNoData        = errors.New("overlay: data payload has no application data, want at least 1 byte")
 )
 
-// checkPlaintext refuses a plaintext that may not be sent: a data payload
-// without application data ends a stock servald (docs/overlay.md §11).
+// checkPlaintext refuses a plaintext that may not be sent.
 func checkPlaintext(plaintext []byte, limit int) error {
 	p, data, err := ParsePorts(plaintext)
 	if err != nil {
@@ -67,8 +66,8 @@ func checkPlaintext(plaintext []byte, limit int) error {
 	if err := p.Check(); err != nil {
 		return err
 	}
-	if len(data) == 0 {
-		return errNoData
+	if err := CheckData(p, data); err != nil {
+		return err
 	}
 	if len(plaintext) > limit {
 		return fmt.Errorf("overlay: plaintext of %d bytes: want at most %d", len(plaintext), limit)

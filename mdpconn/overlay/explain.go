@@ -86,8 +86,8 @@ var errShortExplain = errors.New("overlay: please-explain item is cut off")
 func (e *Explain) Next(item *ExplainItem) bool {
 	for e.err == nil && len(e.rest) > 0 {
 		code := Code(e.rest[0])
-		n := code.size()
-		if n < 0 || code > CodeSignKey && code != CodeP2PYou {
+		n := code.explainSize()
+		if n < 0 {
 			e.err = fmt.Errorf("overlay: please-explain item %#02x: want 1…32, 0xfb or 0xfd", e.rest[0])
 			return false
 		}
@@ -118,6 +118,15 @@ func (e *Explain) Next(item *ExplainItem) bool {
 		return true
 	}
 	return false
+}
+
+// explainSize gives how many bytes follow the code of an item, or -1 if there is
+// no such item.
+func (c Code) explainSize() int {
+	if c > CodeSignKey && c != CodeP2PYou {
+		return -1
+	}
+	return c.size()
 }
 
 // Err tells why Next stopped before the end; nil if it did not.

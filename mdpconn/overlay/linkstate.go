@@ -182,6 +182,17 @@ func (l *LinkState) String() string {
 	return b.String()
 }
 
+// checkValues refuses numbers that stock misreads.
+func (r *LinkRecord) checkValues() error {
+	switch {
+	case r.Version > MaxLinkVersion && !(r.Version == linkVersionNone && r.Flags&LinkNoPath != 0):
+		return fmt.Errorf("overlay: link version %d: want 0…%d", r.Version, MaxLinkVersion)
+	case r.Flags&LinkInterface != 0 && r.Interface > MaxInterface:
+		return fmt.Errorf("overlay: interface %d: want 0…%d", r.Interface, MaxInterface)
+	}
+	return nil
+}
+
 // AppendLinkRecord appends one record. ctx is that of [BodyContext], with the
 // source of the message, the same for all records of one message. Errors:
 // unknown flags or both UNICAST and BROADCAST, a version above
@@ -193,10 +204,9 @@ func AppendLinkRecord(dst []byte, r *LinkRecord, ctx *Context) ([]byte, error) {
 		return dst, fmt.Errorf("overlay: link flags %v: unknown bits", r.Flags)
 	case r.Flags&LinkUnicast != 0 && r.Flags&LinkBroadcast != 0:
 		return dst, fmt.Errorf("overlay: link flags %v: want one of UNICAST and BROADCAST", r.Flags)
-	case r.Version > MaxLinkVersion && !(r.Version == linkVersionNone && r.Flags&LinkNoPath != 0):
-		return dst, fmt.Errorf("overlay: link version %d: want 0…%d", r.Version, MaxLinkVersion)
-	case r.Flags&LinkInterface != 0 && r.Interface > MaxInterface:
-		return dst, fmt.Errorf("overlay: interface %d: want 0…%d", r.Interface, MaxInterface)
+	}
+	if err := r.checkValues(); err != nil {
+		return dst, err
 	}
 	c := *ctx
 	b, err := AppendAddress(append(dst, 0, byte(r.Flags)), r.Receiver, &c)

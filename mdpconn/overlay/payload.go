@@ -235,10 +235,14 @@ func AppendPayload(dst []byte, p *Payload, ctx *Context) ([]byte, error) {
 	if err != nil {
 		return dst, err
 	}
-	if p.Type == TypeData {
-		if err := checkDataBody(mode, p.Body); err != nil {
-			return dst, err
-		}
+	switch p.Type {
+	case TypeData:
+		err = checkDataBody(mode, p.Body)
+	case TypeExplain:
+		err = checkExplain(p.Body)
+	}
+	if err != nil {
+		return dst, err
 	}
 	b, err := p.appendHeader(dst, len(p.Body), ctx)
 	if err != nil {

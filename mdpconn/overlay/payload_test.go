@@ -1,6 +1,7 @@
 package overlay
 
 import (
+	"bytes"
 	"encoding/hex"
 	"strings"
 	"testing"
@@ -119,7 +120,7 @@ func TestAppendPayloadRefuses(t *testing.T) {
 		{change(func(p *Payload) { p.Body = []byte{0x0f} }), "no application data"},
 		{change(func(p *Payload) { p.Body = []byte{0x0e, 0x07} }), "no application data"},
 		{change(func(p *Payload) { p.Body = sizedPorts(1200) }), "1200 bytes"},
-		{change(func(p *Payload) { p.Type = TypeExplain; p.Body = make([]byte, 1200) }), "1200 bytes"},
+		{change(func(p *Payload) { p.Type = TypeExplain; p.Body = bytes.Repeat([]byte{byte(CodeP2PYou)}, 1200) }), "1200 bytes"},
 		{change(func(p *Payload) { p.Flags |= Ciphered | Signed; p.Body = make([]byte, 1200) }), "1200 bytes"},
 		{change(func(p *Payload) { p.Flags |= Ciphered | Signed; p.Body = make([]byte, SealOverhead+1) }), "no application data"},
 		{change(func(p *Payload) { p.Flags |= Ciphered | Signed; p.Body = make([]byte, SealOverhead-1) }), "shorter than 40"},

@@ -3,6 +3,7 @@ package overlay
 import (
 	"errors"
 	"fmt"
+	"math/bits"
 )
 
 // MaxPort is the highest MDP port: the destination is shifted left by one bit
@@ -42,6 +43,14 @@ func (p Ports) Check() error {
 		return fmt.Errorf("overlay: source port %d: want 1…%d", p.Source, MaxPort)
 	}
 	return nil
+}
+
+// len gives how many bytes AppendPorts writes.
+func (p Ports) len() int {
+	if p.Destination == p.Source {
+		return varintLen(p.Destination<<1 | 1)
+	}
+	return varintLen(p.Destination<<1) + varintLen(p.Source)
 }
 
 // String gives source and destination.
@@ -91,6 +100,8 @@ func parseVarint(b []byte) (v uint32, rest []byte, err error) {
 	}
 	return 0, nil, errShortPorts
 }
+
+func varintLen(v uint32) int { return max(1, (bits.Len32(v)+6)/7) }
 
 func appendVarint(dst []byte, v uint32) []byte {
 	for v >= 0x80 {

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+
+	"mesh.example/msp/mdpconn/overlay"
 )
 
 // SID is an MDP address. The special ones stand for a set of them (§3).
@@ -179,7 +181,7 @@ func (m *Message) checkData() error {
 	case m.RemoteSID == Broadcast && m.Flags&NoCrypt == 0:
 		return errors.New("servald: a broadcast cannot be enciphered")
 	}
-	return nil
+	return overlay.CheckData(overlay.Ports{Destination: m.RemotePort, Source: m.LocalPort}, m.Payload)
 }
 
 // String decodes m on one line, for logs and tests.

@@ -46,6 +46,7 @@ func (d *Daemon) serve(c *net.UnixConn, stopped chan struct{}) {
 		}
 		d.mesh.mu.Lock()
 		r := request{daemon: d, client: client}
+		d.mesh.guardLocked(client, buf[:n])
 		if d.conn == c {
 			r.handle(buf[:n])
 		}

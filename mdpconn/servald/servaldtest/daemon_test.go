@@ -20,15 +20,16 @@ func TestEnds(t *testing.T) {
 	}{
 		{"a queue of 5 or more", servald.Message{Queue: 5}, "A"},
 		{"a data message without data", servald.Message{LocalSID: a, LocalPort: 1, RemoteSID: a, RemotePort: 1}, "A"},
-		{"a data message without data", servald.Message{LocalSID: a, LocalPort: 1, RemoteSID: b, RemotePort: 2}, "B"},
-		{"a long payload", servald.Message{LocalSID: a, LocalPort: 1, RemoteSID: b, RemotePort: 2, Payload: make([]byte, 1160)}, "A"},
+		{"a data message without data", servald.Message{LocalSID: a, LocalPort: 1, RemoteSID: b, RemotePort: 20}, "B"},
+		{"a long payload", servald.Message{LocalSID: a, LocalPort: 1, RemoteSID: b, RemotePort: 20, Payload: make([]byte, 1160)}, "A"},
 	} {
 		r := newReplay(t, file)
+		r.daemons["A"].mesh.Mortal()
 		ca, cb := r.client("A", "a"), r.client("B", "b")
 		bind := servald.Message{LocalPort: 1, Flags: servald.Bind}
 		ca.Write(bind.AppendAny(nil))
 		r.read(ca)
-		bind.LocalPort = 2
+		bind.LocalPort = 20
 		cb.Write(bind.AppendAny(nil))
 		r.read(cb)
 		ca.Write(c.m.AppendAny(nil))

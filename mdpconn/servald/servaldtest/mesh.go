@@ -12,6 +12,7 @@ import (
 	"sync"
 	"time"
 
+	"mesh.example/msp/mdpconn/mdptest"
 	"mesh.example/msp/mdpconn/servald"
 )
 
@@ -22,6 +23,7 @@ type Mesh struct {
 	changed *sync.Cond // after every datagram that a daemon has handled
 	daemons []*Daemon
 	drop    func(from, to servald.SID, m *servald.Message) bool
+	mortal  bool
 }
 
 // NewMesh makes a mesh without daemons.
@@ -37,6 +39,24 @@ func (m *Mesh) Drop(drop func(from, to servald.SID, m *servald.Message) bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.drop = drop
+}
+
+// Mortal lets clients send what ends a stock daemon: it then ends daemons
+// (Daemon.Ended). Otherwise the mesh panics at such a datagram.
+func (m *Mesh) Mortal() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.mortal = true
+}
+
+// guardLocked panics at a datagram that no client may send.
+func (m *Mesh) guardLocked(client string, b []byte) {
+	if m.mortal {
+		return
+	}
+	if err := mdptest.CheckMessage(b); err != nil {
+		panic(fmt.Sprintf("servaldtest: client %q sends what no client may: %v", client, err))
+	}
 }
 
 // Close kills all daemons.

@@ -1,0 +1,5 @@
+package mdptest
+
+import "testing"
+
+func TestMain(m *testing.M) { Main(m) }
