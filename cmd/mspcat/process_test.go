@@ -42,11 +42,17 @@ func start(t *testing.T, args ...string) *process {
 // startIn starts a command with home as the user's home directory.
 func startIn(t *testing.T, home, command string, args ...string) *process {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), processLimit)
+	return startWith(t, processLimit, home, []string{beMspcat + "=1"}, command, args...)
+}
+
+// startWith does so with a limit of its own and more in the environment.
+func startWith(t *testing.T, limit time.Duration, home string, env []string, command string, args ...string) *process {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), limit)
 	t.Cleanup(cancel)
 	p := &process{t: t, cmd: exec.CommandContext(ctx, command, args...),
 		exited: make(chan struct{}), more: make(chan struct{})}
-	p.cmd.Env = append(os.Environ(), beMspcat+"=1",
+	p.cmd.Env = append(append(os.Environ(), env...),
 		"HOME="+home, "XDG_CONFIG_HOME="+home+"/config", "AppData="+home,
 		"GORACE=atexit_sleep_ms=0 "+os.Getenv("GORACE")) // else it takes a second to end in order
 	var stdin, stdout, stderr *os.File

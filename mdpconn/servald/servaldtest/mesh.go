@@ -112,6 +112,11 @@ func (m *Mesh) Start(sids ...servald.SID) (*Daemon, error) {
 	if err != nil {
 		return nil, err
 	}
+	return m.StartAt(instance, sids...)
+}
+
+// StartAt is Start with an instance path of the caller's.
+func (m *Mesh) StartAt(instance string, sids ...servald.SID) (*Daemon, error) {
 	socket, err := servald.SocketName(instance)
 	if err != nil {
 		return nil, err
