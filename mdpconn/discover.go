@@ -166,6 +166,7 @@ func (n *Node) noticed(sender SID, from endpoint, class candidateClass, now time
 func (n *Node) explain(asker SID, from endpoint, nb *neighbour, body []byte, now time.Time) {
 	n.count.received.explains.Add(1)
 	r := overlay.NewExplain(body)
+	r.Keys = resolver{n}
 	item := overlay.ExplainItem{}
 	var known []overlay.ExplainItem
 	for i := 0; i < explainItems && r.Next(&item); i++ {
@@ -219,8 +220,8 @@ func (n *Node) toldSID(sid SID) {
 // Implementation.
 const knowsSID = 16
 
-// explainItems is how many items of one please-explain are looked at. Some cost
-// 20 µs. Implementation.
+// explainItems is how many items of one please-explain are looked at.
+// Implementation.
 const explainItems = 16
 
 // Answers to questions, of all kinds and to anybody. Implementation.

@@ -1,6 +1,7 @@
 package mdpconn_test
 
 import (
+	"math/rand/v2"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -164,5 +165,39 @@ func TestReplaysDoNotHideAMove(t *testing.T) {
 			<-c.ib
 		}
 		c.talk(t, "after the move")
+	})
+}
+
+// Sign keys in the place of SIDs cost much to work out: a flood of them is
+// dropped, and others are served meanwhile.
+func TestFloodOfSignKeys(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := connect(t, mdpconn.Config{}, mdpconn.Config{})
+		r := rand.NewChaCha8([32]byte{3})
+		const packets, keys = 300, 31
+		sender := c.b.Primary()
+		before := c.a.Stats().Dropped
+		for i := range packets {
+			b := append([]byte{1, 1, 32}, sender[:]...)
+			b = append(b, 0)
+			for range keys {
+				key := make([]byte, 32)
+				r.Read(key)
+				b = append(append(b, 0x06, 0xfb), key...)
+				b = append(b, 0, 0, 1, 'x')
+			}
+			c.network.Inject(eve(byte(i)), c.la.LocalAddr(), b)
+			if i%100 == 99 {
+				c.talk(t, "in the flood")
+				time.Sleep(100 * time.Millisecond)
+			}
+		}
+		s := c.a.Stats()
+		if got := s.Dropped.SignKeyLimit - before.SignKeyLimit; got < packets*keys-300 {
+			t.Errorf("of %d sign keys %d were not worked out", packets*keys, got)
+		}
+		if s.Tables.SignKeys > s.Tables.SignKeysLimit {
+			t.Errorf("%+v", s.Tables)
+		}
 	})
 }

@@ -36,6 +36,7 @@ type Node struct {
 	wake          chan struct{} // cap 1; wakes the maintenance goroutine
 	running       sync.WaitGroup
 	count         counters
+	signKeys      signKeys
 	deafLogged    atomic.Bool // that broadcasts are not received
 
 	// own are the node's identities: replaced, never changed. Written with mu
@@ -142,6 +143,7 @@ func newNode(config Config) (*Node, error) {
 	}
 	n.own.Store(set)
 	n.ports.init()
+	n.signKeys.init()
 	n.challengePort = n.ports.randomPort()
 	n.attached.init()
 	n.peers.init(config.maxPeers())

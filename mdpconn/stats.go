@@ -53,6 +53,7 @@ type DroppedStats struct {
 	Plain         uint64 `json:"plain"`         // data payloads that are not enciphered
 	Crypto        uint64 `json:"crypto"`        // enciphered payloads that do not open
 	KeyLimit      uint64 `json:"keyLimit"`      // payloads of strangers beyond the rate at which keys are computed for them
+	SignKeyLimit  uint64 `json:"signKeyLimit"`  // sign keys in place of SIDs, beyond the rate at which they are worked out
 	UnknownType   uint64 `json:"unknownType"`   // payloads of a type that is not known here
 	Ignored       uint64 `json:"ignored"`       // payloads for a service that is not offered here: link state and the like
 	TooLong       uint64 `json:"tooLong"`       // datagrams beyond what the node's buffers hold
@@ -113,6 +114,8 @@ type TableStats struct {
 	HintsLimit    int `json:"hintsLimit"`
 	Heard         int `json:"heard"` // other SIDs that announced themselves lately
 	HeardLimit    int `json:"heardLimit"`
+	SignKeys      int `json:"signKeys"` // sign keys that stand for SIDs, remembered
+	SignKeysLimit int `json:"signKeysLimit"`
 	Waiting       int `json:"waiting"` // datagrams that wait for an address
 	WaitingLimit  int `json:"waitingLimit"`
 	Attachments   int `json:"attachments"`
@@ -138,7 +141,7 @@ type counters struct {
 	}
 	dropped struct {
 		malformed, ownPacket, reflected, unknownSender, unknownSID, badSID, notOurs, plain, crypto,
-		keyLimit, unknownType, ignored, tooLong, empty, unbound, queueFull, noRoute, budget, late,
+		keyLimit, signKeyLimit, unknownType, ignored, tooLong, empty, unbound, queueFull, noRoute, budget, late,
 		answerLimit, noLink, repeated atomic.Uint64
 	}
 	mesh struct {
@@ -174,6 +177,8 @@ func (n *Node) Stats() Stats {
 		HintsLimit:    hintLimit,
 		Heard:         len(n.acquainted.ring),
 		HeardLimit:    acquaintanceLimit,
+		SignKeys:      n.signKeys.len(),
+		SignKeysLimit: signKeyLimit,
 		Waiting:       n.waiting,
 		WaitingLimit:  waitingLimit,
 		Attachments:   n.attached.len(),
@@ -253,6 +258,7 @@ func (c *counters) droppedStats() DroppedStats {
 		Plain:         c.dropped.plain.Load(),
 		Crypto:        c.dropped.crypto.Load(),
 		KeyLimit:      c.dropped.keyLimit.Load(),
+		SignKeyLimit:  c.dropped.signKeyLimit.Load(),
 		UnknownType:   c.dropped.unknownType.Load(),
 		Ignored:       c.dropped.ignored.Load(),
 		TooLong:       c.dropped.tooLong.Load(),

@@ -93,6 +93,26 @@ type Resolver interface {
 	Resolve(prefix []byte) (SID, Resolution)
 }
 
+// A KeyResolver is a Resolver that sign keys are left to as well: it may remember
+// what [SIDFromSignKey] gave, and refuse to work out more than so many. It answers
+// Resolved with the SID, Refused, or Unknown if it did not try.
+type KeyResolver interface {
+	Resolver
+	ResolveSignKey(key [32]byte) (SID, Resolution)
+}
+
+// resolveSignKey finds the SID of a sign key, which is 32 bytes.
+func resolveSignKey(key []byte, r Resolver) (SID, Resolution) {
+	if k, ok := r.(KeyResolver); ok {
+		return k.ResolveSignKey([32]byte(key))
+	}
+	sid, err := SIDFromSignKey(key)
+	if err != nil {
+		return SID{}, Refused
+	}
+	return sid, Resolved
+}
+
 // SIDs is a Resolver over a few SIDs, which it tries one by one.
 type SIDs []SID
 
@@ -119,8 +139,8 @@ func (s SIDs) Resolve(prefix []byte) (SID, Resolution) {
 // STUN bodies have fresh ones. The zero Context is one without a resolver on an
 // ordinary link. It may be copied to return to a point.
 type Context struct {
-	// Resolver finds abbreviated SIDs. If nil, all of them are Unknown. Not
-	// used for appending.
+	// Resolver finds abbreviated SIDs. If nil, all of them are Unknown. Sign
+	// keys are left to it if it is a KeyResolver. Not used for appending.
 	Resolver Resolver
 
 	// Transmitter and Receiver are the primary SIDs of the two ends of a
@@ -229,11 +249,7 @@ func (c *Context) resolve(code Code, b []byte) (SID, Resolution) {
 		}
 		return SID(b), Resolved
 	case code == CodeSignKey:
-		sid, err := SIDFromSignKey(b)
-		if err != nil {
-			return SID{}, Refused
-		}
-		return sid, Resolved
+		return resolveSignKey(b, c.Resolver)
 	case code == CodeP2PMe:
 		ref = transmitter
 	case code == CodeP2PYou:

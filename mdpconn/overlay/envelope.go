@@ -166,7 +166,7 @@ func AppendEnvelope(dst []byte, e *Envelope, ctx *Context) ([]byte, error) {
 	c.begin(e.Version, encapsulation)
 	b := append(dst, e.Version, byte(encapsulation))
 	var err error
-	if transmitter, _ := c.p2p(); e.Sender.Code == CodeP2PMe && e.Sender.SID == transmitter {
+	if transmitter, receiver := c.p2p(); e.Sender.Code == CodeP2PMe && e.Sender.SID == transmitter && transmitter != receiver {
 		b, err = AppendAddress(b, e.Sender, &c)
 	} else {
 		b, err = appendSID(b, e.Sender, &c)

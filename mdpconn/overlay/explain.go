@@ -70,6 +70,10 @@ func (a *Address) Question() (ExplainItem, bool) {
 // An Explain reads the body of a please-explain item by item. An empty body is
 // normal: it is an answer by the sender address of the packet alone.
 type Explain struct {
+	// Keys works out the SIDs of sign keys; if nil, SIDFromSignKey does. Items
+	// that it does not resolve are passed over.
+	Keys KeyResolver
+
 	body []byte
 	rest []byte
 	err  error
@@ -107,8 +111,8 @@ func (e *Explain) Next(item *ExplainItem) bool {
 			}
 			*item = ExplainItem{Kind: TellSID, SID: SID(b)}
 		case CodeSignKey:
-			sid, err := SIDFromSignKey(b)
-			if err != nil {
+			sid, state := resolveSignKey(b, e.Keys)
+			if state != Resolved {
 				continue
 			}
 			*item = ExplainItem{Kind: TellSignKey, SID: sid, SignKey: b}

@@ -5,6 +5,8 @@ import (
 	"math/rand/v2"
 	"strings"
 	"testing"
+
+	"mesh.example/msp/mdpconn/mdptest"
 )
 
 var (
@@ -151,6 +153,8 @@ func FuzzMessage(f *testing.F) {
 		_ = m.String()
 		if sent, err := m.Append(nil); err == nil && ends(sent) != "" {
 			t.Fatalf("%v was encoded: %s", &m, ends(sent))
+		} else if err == nil && mdptest.CheckMessage(sent) != nil {
+			t.Fatalf("%v was encoded: %v", &m, mdptest.CheckMessage(sent))
 		}
 	})
 }
