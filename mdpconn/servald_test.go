@@ -4,6 +4,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"errors"
+	"math/rand/v2"
 	"net"
 	"net/netip"
 	"os"
@@ -608,5 +609,28 @@ func TestServaldEndsWhileAsked(t *testing.T) {
 	var gone *mdpconn.DaemonError
 	if took := time.Since(start); !errors.As(err, &gone) || took > time.Second {
 		t.Errorf("%v after %v, want a *DaemonError within a second", err, took)
+	}
+}
+
+// Whatever Send is asked for, no daemon gets what ends it: the daemons of the
+// tests panic at that (servaldtest.Mesh.Mortal).
+func TestServaldSendAnything(t *testing.T) {
+	d := onServald(t, 2, 1)
+	a, b := servaldNode(t, d[0], ""), servaldNode(t, d[1], "")
+	bind(t, a, mdpconn.Addr{Port: 1000})
+	_, in := bind(t, b, mdpconn.Addr{Port: 1000})
+	sids := []mdpconn.SID{a.Primary(), b.Primary(), b.Primary(), {}, {31: 1}, mdpconn.All}
+	r := rand.New(rand.NewPCG(3, 4))
+	sent := 0
+	for range 5000 {
+		if _, err := a.Send([]mdpconn.Datagram{anyDatagram(r, sids)}); err == nil {
+			sent++
+		}
+		for len(in) > 0 {
+			(<-in).Data[0] = 0
+		}
+	}
+	if sent < 200 {
+		t.Errorf("only %d datagrams were sent", sent)
 	}
 }
