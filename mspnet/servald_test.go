@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"math/rand/v2"
 	"net"
@@ -165,52 +166,90 @@ func TestServaldRefused(t *testing.T) {
 	cb.Close()
 }
 
-// The daemon killed in the middle of a transfer gives both applications an error:
-// at its own node at once, at the other after ten seconds of silence, which is
-// not waited for here. The reader gets a beginning of what was sent, and no
-// io.EOF.
+// The daemon killed in the middle of a transfer gives both applications an error,
+// whichever of them had dialled: at its own node at once, at the other after ten
+// seconds of silence. The reader gets a beginning of what was sent, and no io.EOF.
 func TestServaldKilledInTransfer(t *testing.T) {
-	for _, killed := range []string{"the writer's", "the reader's", "both"} {
-		t.Run(killed, func(t *testing.T) {
-			a, b := twoDoors(t)
-			ca, cb := connected(a, b)
-			wrote := make(chan error, 1)
-			go func() {
-				chunk := someBytes(1 << 10)
-				for {
-					if _, err := ca.Write(chunk); err != nil {
-						wrote <- err
-						return
-					}
-				}
-			}()
-			if _, err := io.ReadFull(cb, make([]byte, 64<<10)); err != nil {
-				t.Fatal(err)
-			}
-			start := time.Now()
-			if killed != "the reader's" {
-				a.daemon.Kill()
-			}
-			if killed != "the writer's" {
-				b.daemon.Kill()
-			}
-			if killed != "the reader's" {
-				wantGone(t, "the writer", <-wrote, a)
-				wantGone(t, "and again", ca.CloseWrite(), a)
-				wantGone(t, "closing", ca.CloseContext(context.Background()), a)
-				<-ca.Done()
-			}
-			if killed != "the writer's" {
-				all, err := io.ReadAll(cb)
-				wantGone(t, "the reader", err, b)
-				if len(all) == 0 && err == nil {
-					t.Error("the stream ended in order")
-				}
-			}
-			if took := time.Since(start); took > 2*time.Second {
-				t.Errorf("told after %v", took)
-			}
+	for _, c := range []struct {
+		killed       string
+		dialerWrites bool
+		far          bool // the other side is waited for
+	}{
+		{"the writer's", true, true}, {"the reader's", true, false}, {"both", true, false},
+		{"the writer's", false, false}, {"the reader's", false, true}, {"both", false, false},
+	} {
+		t.Run(fmt.Sprintf("%s, the dialer writes %v", c.killed, c.dialerWrites), func(t *testing.T) {
+			t.Parallel()
+			wd, rd := twoDoors(t) // the writer's, the reader's
+			w, r := connectedBy(wd, rd, c.dialerWrites)
+			killed := map[*door]bool{wd: c.killed != "the reader's", rd: c.killed != "the writer's"}
+			killedInTransfer(t, w, r, wd, rd, killed, c.far)
 		})
+	}
+}
+
+// connectedBy connects the doors of a writer and a reader; one of them dials.
+func connectedBy(wd, rd *door, writerDials bool) (w, r *mspnet.Conn) {
+	if writerDials {
+		return connected(wd, rd)
+	}
+	r, w = connected(rd, wd)
+	return w, r
+}
+
+func killedInTransfer(t *testing.T, w, r *mspnet.Conn, wd, rd *door, killed map[*door]bool, far bool) {
+	wrote := make(chan error, 1)
+	go func() {
+		chunk := someBytes(1 << 10)
+		for {
+			if _, err := w.Write(chunk); err != nil {
+				wrote <- err
+				return
+			}
+		}
+	}()
+	if _, err := io.ReadFull(r, make([]byte, 64<<10)); err != nil {
+		t.Fatal(err)
+	}
+	start := time.Now()
+	for d := range killed {
+		if killed[d] {
+			d.daemon.Kill()
+		}
+	}
+	if killed[wd] {
+		wantGone(t, "the writer", <-wrote, wd)
+		wantGone(t, "and again", w.CloseWrite(), wd)
+		wantGone(t, "closing", w.CloseContext(context.Background()), wd)
+		<-w.Done()
+	}
+	if killed[rd] {
+		_, err := io.ReadAll(r)
+		wantGone(t, "the reader", err, rd)
+		wantGone(t, "closing", r.CloseContext(context.Background()), rd)
+	}
+	if took := time.Since(start); took > 2*time.Second {
+		t.Errorf("told after %v", took)
+	}
+	if far && !killed[wd] {
+		wantTimeout(t, "the writer", <-wrote)
+		wantTimeout(t, "closing", w.CloseContext(context.Background()))
+	}
+	if far && !killed[rd] {
+		_, err := io.ReadAll(r)
+		wantTimeout(t, "the reader", err)
+	}
+	if !far { // let the writer go
+		w.Abort()
+		<-w.Done()
+	}
+}
+
+// wantTimeout wants the error of a peer that has fallen silent.
+func wantTimeout(t *testing.T, who string, err error) {
+	t.Helper()
+	if !errors.Is(err, syscall.ETIMEDOUT) {
+		t.Errorf("%s got %v, want ETIMEDOUT", who, err)
 	}
 }
 

@@ -64,29 +64,53 @@ func TestViaServald(t *testing.T) {
 }
 
 // The daemons killed in the middle of a transfer are an error of both programs,
-// in one line that tells it, and never a short file with status 0.
+// in one line that tells it, and never a short file with status 0. So is one of them
+// killed for the program at the other, 10 s later.
 func TestViaServaldKilled(t *testing.T) {
 	t.Parallel()
-	daemons, flags := viaServald(t)
-	l, command := listenVia(t, flags[1])
-	c := connect(t, command, flags[0])
-	sent := randomBytes(8 << 20)
-	l.give(nil)
-	c.give(sent)
-	got := l.read(64 << 10)
-	for _, d := range daemons {
-		d.Kill()
-	}
-	got = append(got, l.readAll()...)
-	if !bytes.HasPrefix(sent, got) || len(got) == len(sent) {
-		t.Errorf("%d bytes arrived that are not a beginning of what was sent", len(got))
-	}
-	for i, p := range []*process{c, l} {
-		line := p.waitLine("is gone")
-		if !strings.Contains(line, daemons[i].Socket) {
-			t.Errorf("%q does not name the socket", line)
-		}
-		p.wantStatus("the daemon is gone", 1)
+	for _, c := range []struct {
+		name           string
+		listenerSends  bool
+		killed         []int // daemon 0 is the connector's
+		sender, reader string
+	}{
+		{"both, the connector sends", false, []int{0, 1}, "is gone", "is gone"},
+		{"both, the listener sends", true, []int{0, 1}, "is gone", "is gone"},
+		{"the sending connector's", false, []int{0}, "is gone", "timed out"},
+		{"the sending listener's", true, []int{1}, "is gone", "timed out"},
+		{"the reading listener's", false, []int{1}, "timed out", "is gone"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			daemons, flags := viaServald(t)
+			reader, command := listenVia(t, flags[1])
+			sender := connect(t, command, flags[0])
+			if c.listenerSends {
+				reader, sender = sender, reader
+			}
+			sent := randomBytes(8 << 20)
+			reader.give(nil)
+			sender.give(sent)
+			got := reader.read(64 << 10)
+			for _, i := range c.killed {
+				daemons[i].Kill()
+			}
+			got = append(got, reader.readAll()...)
+			if !bytes.HasPrefix(sent, got) || len(got) == len(sent) {
+				t.Errorf("%d bytes arrived that are not a beginning of what was sent", len(got))
+			}
+			own := map[*process]*servaldtest.Daemon{sender: daemons[0], reader: daemons[1]}
+			if c.listenerSends {
+				own[sender], own[reader] = daemons[1], daemons[0]
+			}
+			for p, want := range map[*process]string{sender: c.sender, reader: c.reader} {
+				line := p.waitLine(want)
+				if want == "is gone" && !strings.Contains(line, own[p].Socket) {
+					t.Errorf("%q does not name the socket", line)
+				}
+				p.wantStatus(c.name, 1)
+			}
+		})
 	}
 }
 
