@@ -72,3 +72,18 @@ func (l *stockLab) idle(peers []*stocktest.Peer) {
 		}
 	}
 }
+
+// TestStockEcho: a recorded mdp ping of our node, and of the one behind it, gets its
+// replies, in packets of either encapsulation.
+func TestStockEcho(t *testing.T) {
+	amongStock(t, "B", mdpconn.Config{}, func(t *testing.T, l *stockLab) {
+		a, c := l.peer("A"), l.peer("C")
+		first, second := a.Play("discovery"), c.Play("discovery_second_hop")
+		first.Done()
+		second.Done()
+		a.Play("echo_direct", "echo_two_hop").Done()
+		a.Play("encapsulation_single_from_A").Done()
+		l.wantReachable(a)
+		l.wantReachable(c)
+	})
+}

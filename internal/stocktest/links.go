@@ -121,7 +121,7 @@ func (p *Peer) periodic() {
 	p.mu.Unlock()
 	p.Tick()
 	if heard {
-		p.transmit(false, payloads...)
+		p.transmit(overlay.Overlay, false, payloads...)
 	}
 }
 

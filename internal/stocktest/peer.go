@@ -43,7 +43,8 @@ type Peer struct {
 	next      byte
 	nonce     [overlay.NonceLen]byte
 	keyMaps   int
-	questions int // that our node put
+	echoes    map[string]bool // data that came back from port 7
+	questions int             // that our node put
 	packets   int
 	failures  []string
 }
@@ -63,7 +64,7 @@ func NewPeer(t testing.TB, network *memnet.Network, record *Record, name, us str
 		t: t, record: record, name: name, us: us, id: id, link: network.Link(), at: at,
 		rules: NewRules(id, record.all()...),
 		stop:  make(chan struct{}), wake: make(chan struct{}, 1), changed: make(chan struct{}),
-		streams: map[stream]*Stream{}, numbers: map[byte]byte{},
+		streams: map[stream]*Stream{}, numbers: map[byte]byte{}, echoes: map[string]bool{},
 	}
 	p.rules.Lossless = true
 	remove := network.Tap(p.tap)
@@ -172,7 +173,7 @@ func (p *Peer) hear(a arrival) {
 	p.changed = make(chan struct{})
 	p.mu.Unlock()
 	for _, answer := range answers {
-		p.transmit(answer.full, answer.payload)
+		p.transmit(overlay.Overlay, answer.full, answer.payload)
 	}
 }
 
@@ -200,9 +201,9 @@ func (p *Peer) await(ok func() bool, blocked func()) error {
 }
 
 // transmit sends payloads to our node, in one packet.
-func (p *Peer) transmit(full bool, payloads ...overlay.Payload) {
+func (p *Peer) transmit(encapsulation overlay.Encapsulation, full bool, payloads ...overlay.Payload) {
 	p.mu.Lock()
-	e := overlay.Envelope{Version: 1, Sender: overlay.To(overlay.SID(p.id.SID())), Flags: overlay.PacketUnicast}
+	e := overlay.Envelope{Version: 1, Encapsulation: encapsulation, Sender: overlay.To(overlay.SID(p.id.SID())), Flags: overlay.PacketUnicast}
 	e.Sender.Code = 2 // bytes, as stock does in a small mesh
 	if full {
 		e.Sender.Code = overlay.CodeSID

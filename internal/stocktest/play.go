@@ -29,7 +29,7 @@ func (p *Peer) Play(scenarios ...string) *Play {
 		if err != nil {
 			p.t.Fatalf("recorded packet %d: %v", packet.N, err)
 		}
-		script = append(script, event{packet.N, packet.From == p.us, packet.At, heard})
+		script = append(script, event{packet.N, packet.From == p.us, packet.At, overlay.Encapsulation(packet.Data[1]), heard})
 	}
 	if len(script) == 0 {
 		p.t.Fatalf("nothing is recorded of %v between %s and %s", scenarios, p.name, p.us)
@@ -61,7 +61,7 @@ func (p *Peer) PlaySession(s *Session, client string, isPeer bool, until time.Du
 		if d.Sent != isPeer {
 			h.Source, h.Destination = h.Destination, h.Source
 		}
-		script = append(script, event{i, d.Sent != isPeer, d.At, []Heard{h}})
+		script = append(script, event{i, d.Sent != isPeer, d.At, overlay.Overlay, []Heard{h}})
 	}
 	if len(script) == 0 {
 		p.t.Fatalf("nothing is recorded of %q in %s", client, s.Name)
@@ -74,10 +74,11 @@ func (p *Peer) PlaySession(s *Session, client string, isPeer bool, until time.Du
 
 // An event is a recorded packet of one of the two.
 type event struct {
-	n        int
-	ours     bool
-	at       time.Duration
-	payloads []Heard
+	n             int
+	ours          bool
+	at            time.Duration
+	encapsulation overlay.Encapsulation
+	payloads      []Heard
 }
 
 func (p *Peer) play(script []event) *Play {
@@ -116,7 +117,7 @@ func (y *Play) run(script []event) error {
 		var payloads []overlay.Payload
 		flush := func() { // the part of the packet whose causes are there
 			if len(payloads) > 0 {
-				y.p.transmit(false, payloads...)
+				y.p.transmit(e.encapsulation, false, payloads...)
 				payloads = nil
 			}
 		}
@@ -184,12 +185,14 @@ func (y *Play) last(script []event) map[stream]int {
 	return last
 }
 
-// heard waits for what our node has to have said: its part of streams, and its
-// key.
+// heard waits for what our node has to have said: its part of streams, what echoes,
+// and its key.
 func (y *Play) heard(h *Heard, m msp.Packet, blocked func()) error {
 	ok := func() bool { return true }
 	if _, stream := h.MSP(); stream {
 		ok = func() bool { return y.p.streams[h.stream()].Has(m) }
+	} else if h.Type == overlay.TypeData && h.Ports.Source == overlay.PortEcho {
+		ok = func() bool { return y.p.echoes[string(h.Data)] }
 	} else if h.Type == overlay.TypeData && h.Ports.Destination == overlay.PortKeyMap {
 		if m, err := overlay.ParseKeyMap(h.Data); err == nil && m.Response {
 			ok = func() bool { return y.p.keyMaps > 0 }

@@ -30,6 +30,8 @@ func (p *Peer) heard(h *Heard) []answer {
 		return nil
 	}
 	switch {
+	case h.Ports.Source == overlay.PortEcho:
+		p.echoes[string(h.Data)] = true
 	case h.Ports.Destination == overlay.PortLinkState:
 		p.links.hear(h, self, &p.rules.known)
 	case h.Ports.Destination == overlay.PortEcho && h.Ports.Source != overlay.PortEcho:
@@ -56,10 +58,15 @@ func (p *Peer) sealed(h *Heard, port uint32, data []byte) []answer {
 		return nil
 	}
 	p.next++
-	return []answer{{payload: overlay.Payload{
+	pl := overlay.Payload{
 		Flags:       overlay.OneHop | overlay.Ciphered | overlay.Signed | p.ackSoon(),
 		Destination: short(h.Source.SID, 1), Type: overlay.TypeData, Seq: p.next, Body: body,
-	}}}
+	}
+	if h.Source.SID != p.links.sender { // it lies behind our node
+		pl.Flags &^= overlay.OneHop
+		pl.NextHop, pl.TTL, pl.Queue = short(p.links.sender, 1), overlay.MaxTTL, overlay.QueueOrdinary
+	}
+	return []answer{{payload: pl}}
 }
 
 func (p *Peer) ackSoon() overlay.PayloadFlags {
