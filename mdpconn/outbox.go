@@ -9,7 +9,7 @@ import (
 
 // Sizes of an outbox. Implementation.
 const (
-	outboxPackets = 16 // that are written with one call of a link
+	outboxPackets = 64 // that are written with one call of a link
 	maxTargets    = maxCandidates + 1
 )
 

@@ -8,7 +8,7 @@ import (
 )
 
 // readPackets is how many packets are read from a link at once. Implementation.
-const readPackets = 16
+const readPackets = 64
 
 // A receiver reads the packets of a link and takes them apart. It belongs to
 // one goroutine.

@@ -32,6 +32,7 @@ type udpLink struct {
 	conn     *net.UDPConn
 	local    netip.AddrPort
 	wildcard bool // bound to all addresses
+	offload  offload
 
 	// mu guards what follows.
 	mu         sync.Mutex
@@ -84,12 +85,17 @@ func openUDP(addr netip.AddrPort, share bool) (*udpLink, error) {
 	conn.SetReadBuffer(udpBuffer) // as much as the system allows
 	conn.SetWriteBuffer(udpBuffer)
 	local := unmap(conn.LocalAddr().(*net.UDPAddr).AddrPort())
-	return &udpLink{conn: conn, local: local, wildcard: local.Addr().IsUnspecified()}, nil
+	u := &udpLink{conn: conn, local: local, wildcard: local.Addr().IsUnspecified()}
+	u.startOffload()
+	return u, nil
 }
 
 func (u *udpLink) ReadPackets(ps []Packet) (int, error) {
 	if len(ps) == 0 {
 		return 0, nil
+	}
+	if u.offload.receives {
+		return u.readSeveral(ps)
 	}
 	p := &ps[0]
 	k, addr, err := u.conn.ReadFromUDPAddrPort(p.Data[:cap(p.Data)])
@@ -101,10 +107,15 @@ func (u *udpLink) ReadPackets(ps []Packet) (int, error) {
 }
 
 func (u *udpLink) WritePackets(ps []Packet) (int, error) {
-	for i := range ps {
+	for i := 0; i < len(ps); {
+		if n, _ := run(ps[i:]); n > 1 && u.offload.sends.Load() && u.writeRun(ps[i:i+n]) {
+			i += n
+			continue
+		}
 		if _, err := u.conn.WriteToUDPAddrPort(ps[i].Data, ps[i].Addr); err != nil {
 			return i, err
 		}
+		i++
 	}
 	return len(ps), nil
 }

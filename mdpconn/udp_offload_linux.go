@@ -1,0 +1,60 @@
+package mdpconn
+
+import (
+	"encoding/binary"
+	"errors"
+	"net"
+	"syscall"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// startOffload turns on what the kernel has.
+func (u *udpLink) startOffload() {
+	c, err := u.conn.SyscallConn()
+	if err != nil {
+		return
+	}
+	c.Control(func(fd uintptr) {
+		_, err := unix.GetsockoptInt(int(fd), unix.IPPROTO_UDP, unix.UDP_SEGMENT)
+		u.offload.sends.Store(err == nil)
+		u.offload.receives = unix.SetsockoptInt(int(fd), unix.IPPROTO_UDP, unix.UDP_GRO, 1) == nil
+	})
+}
+
+// appendSegmentSize appends the control message that has the kernel cut what is
+// written into packets of a size.
+func appendSegmentSize(b []byte, size int) []byte {
+	n := len(b)
+	b = append(b, make([]byte, unix.CmsgSpace(2))...)
+	h := (*unix.Cmsghdr)(unsafe.Pointer(&b[n]))
+	h.Level, h.Type = unix.IPPROTO_UDP, unix.UDP_SEGMENT
+	h.SetLen(unix.CmsgLen(2))
+	binary.NativeEndian.PutUint16(b[n+unix.CmsgLen(0):], uint16(size))
+	return b
+}
+
+// segmentSize reads the size of the packets that the kernel put together; 0 if it
+// did not.
+func segmentSize(control []byte) int {
+	for len(control) >= unix.CmsgLen(0) {
+		h, data, rest, err := unix.ParseOneSocketControlMessage(control)
+		if err != nil {
+			return 0
+		}
+		if h.Level == unix.IPPROTO_UDP && h.Type == unix.UDP_GRO && len(data) >= 4 {
+			return int(binary.NativeEndian.Uint32(data))
+		}
+		control = rest
+	}
+	return 0
+}
+
+// isOffloadError reports whether the kernel said that it cannot segment: EIO from
+// a device without checksums in hardware, EINVAL for a size that does not fit the
+// path, or for want of the option.
+func isOffloadError(err error) bool {
+	var op *net.OpError
+	return errors.As(err, &op) && (errors.Is(err, syscall.EIO) || errors.Is(err, syscall.EINVAL) || errors.Is(err, syscall.EMSGSIZE))
+}

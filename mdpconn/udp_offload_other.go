@@ -1,0 +1,8 @@
+//go:build !linux
+
+package mdpconn
+
+func (u *udpLink) startOffload()                  {}
+func appendSegmentSize(b []byte, size int) []byte { return b }
+func segmentSize(control []byte) int              { return 0 }
+func isOffloadError(err error) bool               { return false }
