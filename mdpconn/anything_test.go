@@ -96,7 +96,7 @@ func TestSendAnything(t *testing.T) {
 		sids := []mdpconn.SID{m.ids[1].SID(), m.ids[1].SID(), m.ids[2].SID(), m.ids[2].SID(), m.ids[0].SID(), {}, {31: 1}, mdpconn.All, identity(t).SID()}
 		r := rand.New(rand.NewPCG(1, 2))
 		sent, refused := 0, 0
-		for i := range 20000 {
+		for i := range 6000 {
 			d := anyDatagram(r, sids)
 			if _, err := m.nodes[0].Send([]mdpconn.Datagram{d}); err != nil {
 				refused++
@@ -111,7 +111,7 @@ func TestSendAnything(t *testing.T) {
 			}
 		}
 		t.Logf("%d datagrams sent, %d refused, %d bodies opened", sent, refused, opened.Load())
-		if sent < 1000 || refused < 1000 || int(opened.Load()) < sent/2 {
+		if sent < 300 || refused < 300 || int(opened.Load()) < sent/2 {
 			t.Errorf("%d datagrams sent, %d refused, %d bodies opened", sent, refused, opened.Load())
 		}
 	})

@@ -2,6 +2,7 @@ package mdpconn
 
 import (
 	"bytes"
+	"slices"
 	"sync"
 	"time"
 
@@ -169,6 +170,7 @@ func (n *Node) explain(asker SID, from endpoint, nb *neighbour, body []byte, now
 	r.Keys = resolver{n}
 	item := overlay.ExplainItem{}
 	var known []overlay.ExplainItem
+	var told []*ownIdentity
 	for i := 0; i < explainItems && r.Next(&item); i++ {
 		switch {
 		case (item.Kind == overlay.TellSID || item.Kind == overlay.TellSignKey) && nb != nil:
@@ -180,7 +182,10 @@ func (n *Node) explain(asker SID, from endpoint, nb *neighbour, body []byte, now
 			known = n.knownSIDs(known, item.Prefix)
 		}
 		for _, own := range n.own.Load().match(item.Prefix) {
-			if n.mayExplain(len(item.Prefix), now) {
+			// Once is enough, however often a message asks: nothing proves that
+			// it came from where the answers go.
+			if !slices.Contains(told, own) && n.mayExplain(len(item.Prefix), now) {
+				told = append(told, own)
 				n.count.sent.explains.Add(1)
 				n.answerPlain(own, asker, from)
 			}

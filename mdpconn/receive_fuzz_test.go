@@ -79,6 +79,7 @@ func newFuzzTarget(t testing.TB) *fuzzTarget {
 		t.Fatal(err)
 	}
 	f.node = n
+	n.challengePort = 0x34
 	l := &nodeLink{link: f.link, id: 1}
 	n.links = []*nodeLink{l}
 	n.HandleUnbound(f)
@@ -121,6 +122,7 @@ func FuzzReceive(f *testing.F) {
 	f.Add(target.seal([]byte{0x0e, 0x82, 0x02, 'x'}), false)
 	f.Add([]byte{0x0e, 0x82, 0x02, 'x'}, true)
 	f.Add([]byte{0x03, 0x02}, true)
+	f.Add(append([]byte{0x68, 0x07}, make([]byte, tokenSize)...), true) // a challenge that comes back
 	f.Add([]byte{0x03}, true)
 	f.Add([]byte{}, false)
 	from := netip.MustParseAddrPort("10.0.0.2:4110")

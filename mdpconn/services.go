@@ -53,6 +53,14 @@ func (r *receiver) answerKeyMap(p *peer, d *Datagram, direct bool) {
 		return
 	}
 	n.count.received.keyMaps.Add(1)
+	// The answer is longer than the question, whose address may be forged.
+	n.mu.Lock()
+	may := n.answers.take(r.now)
+	n.mu.Unlock()
+	if !may {
+		n.count.dropped.answerLimit.Add(1)
+		return
+	}
 	n.count.sent.keyMaps.Add(1)
 	r.answer(p, d, p.own.keyMap, direct)
 }

@@ -47,7 +47,8 @@ func ClientName(socket, client string) (string, error) {
 	if client == "" || strings.ContainsAny(client, "/\x00") {
 		return "", fmt.Errorf("servald: client name %q, expected one without \"/\"", client)
 	}
-	name := socket[:strings.LastIndexByte(socket, '/')+1] + "mdp.client." + client + ".socket"
+	// In the root directory the name of an abstract socket has no "/" left.
+	name := socket[:strings.LastIndexAny(socket, "/@")+1] + "mdp.client." + client + ".socket"
 	if len(name) > maxSockPath {
 		return "", fmt.Errorf("servald: socket name %q has %d bytes, at most %d fit", name, len(name), maxSockPath)
 	}
