@@ -55,6 +55,8 @@ func (l *stockLab) listen(port string) *mspnet.Listener {
 	if err != nil {
 		l.t.Fatal(err)
 	}
+	// A peer ticks for ever, so that waiting for ever would be no deadlock.
+	ln.(*mspnet.Listener).SetDeadline(time.Now().Add(2 * time.Minute))
 	return ln.(*mspnet.Listener)
 }
 
