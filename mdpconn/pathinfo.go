@@ -98,6 +98,7 @@ type RouteInfo struct {
 	Endpoint netip.AddrPort `json:"endpoint"` // the next hop's proven address
 	Cost     int            `json:"cost"`     // the sum of the links' drop rates
 	Heard    time.Time      `json:"heard"`    // when the next hop was heard last
+	RTT      time.Duration  `json:"rtt"`      // round trip to it, if it is a neighbour; zero: not measured
 }
 
 // Routes lists whom the node could reach through the mesh, in no particular
@@ -107,9 +108,15 @@ func (n *Node) Routes() []RouteInfo {
 	defer n.mu.Unlock()
 	infos := make([]RouteInfo, 0, len(n.mesh.routes))
 	for sid, r := range n.mesh.routes {
-		if r.via.proven() {
-			infos = append(infos, RouteInfo{sid, r.hops, r.via.sid, r.via.peer.path.current.addr, r.cost, r.via.heard})
+		if !r.via.proven() {
+			continue
 		}
+		path := &r.via.peer.path
+		info := RouteInfo{SID: sid, Hops: r.hops, Via: r.via.sid, Endpoint: path.current.addr, Cost: r.cost, Heard: r.via.heard}
+		if r.hops == 1 {
+			info.RTT = path.rtt
+		}
+		infos = append(infos, info)
 	}
 	return infos
 }

@@ -13,9 +13,14 @@ import (
 	"mesh.example/msp/mspnet"
 )
 
-// newNode makes the node of a command, with one UDP socket, or with one of each
-// family if it has to reach IPv6 addresses.
+// newNode makes the node of a command.
 func (o *options) newNode(id *mdpconn.Identity, v6 bool, log *slog.Logger) (*mdpconn.Node, error) {
+	return mdpconn.NewNode(o.config(id, v6, log))
+}
+
+// config is that of the node: with one UDP socket, or with one of each family if
+// it has to reach IPv6 addresses.
+func (o *options) config(id *mdpconn.Identity, v6 bool, log *slog.Logger) mdpconn.Config {
 	config := mdpconn.Config{
 		Identities: []*mdpconn.Identity{id},
 		Silent:     o.silent,
@@ -30,7 +35,7 @@ func (o *options) newNode(id *mdpconn.Identity, v6 bool, log *slog.Logger) (*mdp
 	if o.noAnnounce {
 		config.Announce = mdpconn.AnnounceNever
 	}
-	return mdpconn.NewNode(config)
+	return config
 }
 
 // checkBind refuses a --bind whose host or port is none.

@@ -29,13 +29,18 @@ type options struct {
 	verbose    int
 }
 
-func (o *options) addPipeFlags(f *pflag.FlagSet) {
+// addNodeFlags adds those that say what the node is.
+func (o *options) addNodeFlags(f *pflag.FlagSet) {
 	f.Var(&o.via, "via", "use a running `servald[:INSTANCE]` and its identity (INSTANCE: its instance path; default: $SERVALINSTANCE_PATH, then stock's)")
 	f.StringVarP(&o.identity, "identity", "i", "", "`KEYFILE` of the identity to use (see mspcat key)")
 	f.Var(&o.bind, "bind", "`HOST:PORT` of the UDP socket (default: a free port of all IPv4 addresses)")
+	f.CountVarP(&o.verbose, "verbose", "v", "log to stderr; twice: every packet")
+}
+
+func (o *options) addPipeFlags(f *pflag.FlagSet) {
+	o.addNodeFlags(f)
 	f.Var(&o.peers, "peer", "where the SID may be found, as `udp:HOST:PORT`; may be repeated (a listener needs none and ignores it)")
 	f.BoolVar(&o.stats, "stats", false, "print the connection's statistics on stderr at its end")
-	f.CountVarP(&o.verbose, "verbose", "v", "log to stderr; twice: every packet")
 }
 
 func (o *options) addConnectFlags(f *pflag.FlagSet) {
