@@ -23,10 +23,16 @@ func (p *program) connectCommand() *cobra.Command {
 		Long: `Connect to PORT of the peer SID and pipe stdin and stdout through the stream.
 HOST:PORT behind an "@" is the same as --peer udp:HOST:PORT.
 
+With --forward=TCPPORT mspcat listens there on 127.0.0.1 (or at HOST:PORT) and
+joins each TCP connection, up to 512 at once, with one to the peer, until it is
+interrupted or, with --once, for a single one. Port 0 is any free one; stderr
+tells which.
+
 The identity is a fresh one, unless --identity names another. With --via servald
 it is the daemon's primary one, and HOST:PORT is without effect.
 ` + statusHelp,
-		Args: cobra.ArbitraryArgs,
+		Example: `  mspcat connect --forward=8080 SID 5000     then: curl http://127.0.0.1:8080/`,
+		Args:    cobra.ArbitraryArgs,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return p.connect(cmd.Context(), args, &opts)
 		},
@@ -47,7 +53,10 @@ func (p *program) connect(ctx context.Context, args []string, opts *options) err
 	if err := opts.checkVia(); err != nil {
 		return err
 	}
-	ints := catchInterrupts(ctx)
+	if err := opts.checkForward(false); err != nil {
+		return err
+	}
+	ints := opts.interrupts(ctx)
 	defer ints.release()
 	ctx, cancel := ints.bounded(ctx, ints.first)
 	defer cancel()
@@ -59,6 +68,9 @@ func (p *program) connect(ctx context.Context, args []string, opts *options) err
 	defer closeKey()
 	defer leave(node, ints)
 
+	if opts.forward != "" {
+		return (&forwarder{p, opts, ints, log}).connect(node, to)
+	}
 	dialer := mspnet.Dialer{Node: node, Timeout: time.Duration(opts.wait)}
 	c, err := dialer.DialContext(ctx, "msp", to.String())
 	if err != nil && ints.interrupted() {

@@ -27,8 +27,9 @@ func usagef(format string, args ...any) error {
 	return &usageError{fmt.Errorf(format, args...)}
 }
 
-// An interruptedError is an end that the user wanted: nothing that was read
-// from stdin is missing at the peer.
+// An interruptedError is an end that the user wanted: by SIGINT nothing that was
+// read from stdin is missing at the peer; by SIGTERM, and of a forwarder, what
+// was open was aborted.
 type interruptedError struct {
 	signal os.Signal
 	what   string

@@ -28,6 +28,10 @@ before stdin does, on to the next; those that come behind the end of stdin get
 nothing but its end. A connection lasts until both sides have ended, so give it
 </dev/null if nothing is to be sent.
 
+With --forward=TCPPORT each connection, up to 512 at once, is joined with a new
+TCP connection to 127.0.0.1 (or to HOST:PORT), until mspcat is interrupted or,
+with --once, for a single one. One that cannot be made aborts the connection.
+
 The identity is the one kept in the user's configuration directory, made at the
 first use, unless --identity names another. With --via servald it is the daemon's
 primary one.
@@ -35,7 +39,8 @@ primary one.
 
 With --keep-open, when interrupted while it waits: 0 if every connection ended
 with what would be status 0, else 1.`,
-		Args: cobra.ArbitraryArgs,
+		Example: `  mspcat listen --forward=80 5000     the web server of this host`,
+		Args:    cobra.ArbitraryArgs,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return p.listen(cmd.Context(), args, &opts)
 		},
@@ -61,7 +66,10 @@ func (p *program) listen(ctx context.Context, args []string, opts *options) erro
 	if opts.wait != 0 {
 		return usagef("--wait %v is for connecting: expected no --wait when listening", &opts.wait)
 	}
-	ints := catchInterrupts(ctx)
+	if err := opts.checkForward(true); err != nil {
+		return err
+	}
+	ints := opts.interrupts(ctx)
 	defer ints.release()
 	if err := opts.checkBind(); err != nil { // before an identity is made
 		return err
@@ -83,6 +91,9 @@ func (p *program) listen(ctx context.Context, args []string, opts *options) erro
 	addr := l.Addr().(mspnet.Addr)
 	p.say("listening at port %d as %v; on the other side:", port, addr.SID)
 	fmt.Fprintln(p.stderr, p.connectLine(addr, &opts.via))
+	if opts.forward != "" {
+		return (&forwarder{p, opts, ints, log}).listen(l.(*mspnet.Listener))
+	}
 	pipe := &pipe{program: p, source: newSource(p.stdin), opts: opts, ints: ints}
 	if opts.keepOpen {
 		return pipe.serveAll(l.(*mspnet.Listener), log)

@@ -15,9 +15,12 @@
 // paste on the other side. Stdout carries nothing but the peer's data.
 //
 // The end of stdin ends this direction only, and the peer's end closes stdout;
-// the program ends when both have. An interruption (Ctrl-C, SIGTERM) stops
-// reading stdin and delivers what was read; a second one aborts, and tells the
-// peer so.
+// the program ends when both have. An interruption (Ctrl-C) stops reading stdin
+// and delivers what was read; a second one aborts, and tells the peer so. SIGTERM
+// aborts at once.
+//
+// With --forward=TCPPORT any number of connections are joined with TCP ones
+// instead, until an interruption, which aborts them.
 //
 // # Exit status
 //
@@ -25,10 +28,13 @@
 //	     direction in order, and all that it sent was written to stdout
 //	1    anything else: refused, aborted, timed out, not delivered, not written
 //	2    a mistake in the command line
-//	130  interrupted; what had been read from stdin was delivered (143 for SIGTERM)
+//	130  interrupted; what had been read from stdin was delivered
+//	143  ended by SIGTERM: the peer was told of an abort
 //
 // A listener with --keep-open that is interrupted while it waits ends with 0 if
-// every connection ended so that its status would be 0, else with 1.
+// every connection ended so that its status would be 0, else with 1. So does a
+// forwarder without open connections; with some it ends with 130 or 143, or with 1
+// if others failed before.
 package main
 
 import (

@@ -65,6 +65,10 @@ const farewell = 3 * time.Second
 // leave closes the node. What is still open is aborted; connections that have
 // ended in order get the time to see that the peer knows it.
 func leave(node *mdpconn.Node, ints *interrupts) {
+	if ints.atOnce() {
+		node.Close()
+		return
+	}
 	ctx, cancel := context.WithTimeout(context.Background(), farewell)
 	defer cancel()
 	ctx, cancel2 := ints.bounded(ctx, ints.second)

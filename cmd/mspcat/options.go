@@ -23,6 +23,8 @@ type options struct {
 	peers      peerList
 	wait       wait
 	keepOpen   bool
+	once       bool
+	forward    forwardAddr
 	noAnnounce bool
 	silent     bool
 	stats      bool
@@ -40,6 +42,8 @@ func (o *options) addNodeFlags(f *pflag.FlagSet) {
 func (o *options) addPipeFlags(f *pflag.FlagSet) {
 	o.addNodeFlags(f)
 	f.Var(&o.peers, "peer", "where the SID may be found, as `udp:HOST:PORT`; may be repeated (a listener needs none and ignores it)")
+	f.Var(&o.forward, "forward", "join `[HOST:]TCPPORT` instead of stdin and stdout: listening connects there, connecting listens there")
+	f.BoolVar(&o.once, "once", false, "serve a single connection, also with --forward")
 	f.BoolVar(&o.stats, "stats", false, "print the connection's statistics on stderr at its end")
 }
 

@@ -187,6 +187,9 @@ func (t *transfer) finish() error {
 // drain ends what was interrupted: what was read from stdin is delivered. What
 // the peer sends is written until then, and not afterwards.
 func (t *transfer) drain() error {
+	if t.ints.atOnce() {
+		return t.abort(t.undelivered(context.Canceled))
+	}
 	t.say("interrupted: delivering what was read from stdin; once more to abort")
 	t.stopReading()
 	select {
@@ -206,6 +209,9 @@ func (t *transfer) drain() error {
 func (t *transfer) stopReading() { t.once.Do(func() { close(t.stop) }) }
 
 func (t *transfer) undelivered(err error) error {
+	if t.ints.atOnce() {
+		return &interruptedError{t.ints.urgent, "at once: the peer was told that this is no end in order"}
+	}
 	if errors.Is(err, context.Canceled) {
 		return errors.New("aborted by the second interruption: not everything was delivered")
 	}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"sync"
 
 	"github.com/spf13/cobra"
 )
@@ -20,7 +21,7 @@ type program struct {
 // run runs mspcat with args, of which the first is the program's name, and
 // returns the exit status. If ctx is done, it ends as after two interruptions.
 func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
-	p := &program{args[0], stdin, stdout, stderr}
+	p := &program{args[0], stdin, stdout, &lockedWriter{w: stderr}}
 	root := p.rootCommand()
 	parsed := false
 	root.PersistentPreRun = func(*cobra.Command, []string) { parsed = true }
@@ -33,6 +34,18 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 		p.say("%s", oneLine(err))
 	}
 	return exitStatus(err)
+}
+
+// A lockedWriter is stderr, on which connections that are served at once write.
+type lockedWriter struct {
+	mu sync.Mutex
+	w  io.Writer
+}
+
+func (l *lockedWriter) Write(b []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.w.Write(b)
 }
 
 // say prints a line on stderr.
@@ -48,7 +61,7 @@ a servald daemon on this host finds and carries, under its own identity.
 
 The end of stdin ends this direction only, and the peer's end closes stdout; the
 program ends when both have. The first Ctrl-C stops reading stdin and delivers
-what was read; the second aborts.
+what was read; the second aborts. SIGTERM aborts at once.
 ` + statusHelp
 
 const statusHelp = `
@@ -57,7 +70,10 @@ Exit status:
        all that it sent was written to stdout
   1    anything else: refused, aborted, timed out, not delivered, not written
   2    a mistake in the command line
-  130  interrupted, what had been read from stdin was delivered (SIGTERM: 143)`
+  130  interrupted, what had been read from stdin was delivered
+  143  ended by SIGTERM: the peer was told of an abort
+With --forward, when interrupted: 1 if a connection failed before, else 130 (143)
+if connections were open, which are aborted, else 0.`
 
 func (p *program) rootCommand() *cobra.Command {
 	var opts options

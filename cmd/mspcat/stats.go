@@ -10,7 +10,7 @@ import (
 )
 
 // printStats prints what a connection has done, on stderr.
-func (p *pipe) printStats(conn *mspnet.Conn, took time.Duration) {
+func (p *program) printStats(conn *mspnet.Conn, took time.Duration) {
 	s := conn.Stats()
 	var b strings.Builder
 	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
