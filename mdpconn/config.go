@@ -63,6 +63,15 @@ type Config struct {
 	// one socket is bound to a free port of all IPv4 addresses, "0.0.0.0:0".
 	UDP []string
 
+	// Interfaces choose the network interfaces of this host that the node uses, as
+	// a stock node would, if neither Links nor UDP is given: at a known UDP port,
+	// and no faster than what they are allows. They are looked at again every 5 s,
+	// so that interfaces come and go; at most 16 are used. If empty, UDP says
+	// which UDP sockets are opened.
+	Interfaces []Interface
+
+	system *interfaceSystem // of a test
+
 	// Announce says when the node broadcasts its SIDs. If zero, while
 	// something listens.
 	Announce AnnounceMode
@@ -108,7 +117,7 @@ func (c *Config) relayRate() float64 {
 
 func (c *Config) udp() []string {
 	switch {
-	case c.NoUDP || c.Links != nil || c.Servald != nil:
+	case c.NoUDP || c.Links != nil || len(c.Interfaces) > 0 || c.Servald != nil:
 		return nil
 	case len(c.UDP) == 0:
 		return []string{"0.0.0.0:0"}
@@ -138,6 +147,14 @@ func (c *Config) check() error {
 	}
 	if c.Servald != nil && (len(c.Identities) > 0 || c.Links != nil || len(c.UDP) > 0) {
 		return fmt.Errorf("mdpconn: Config.Servald with Identities, Links or UDP: expected none of them, these are the daemon's")
+	}
+	if len(c.Interfaces) > 0 && (c.Servald != nil || c.Links != nil || c.NoUDP || len(c.UDP) > 0) {
+		return fmt.Errorf("mdpconn: Config.Interfaces with Servald, Links, NoUDP or UDP: expected none of them")
+	}
+	for i := range c.Interfaces {
+		if err := c.Interfaces[i].check(); err != nil {
+			return fmt.Errorf("mdpconn: Config.Interfaces[%d]: %w", i, err)
+		}
 	}
 	for i, id := range c.Identities {
 		if id == nil {

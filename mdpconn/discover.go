@@ -93,11 +93,25 @@ func (n *Node) isAnnouncingLocked() bool { return !n.beacon.next.IsZero() }
 
 // tick broadcasts a packet without payload for each identity
 // (docs/overlay.md §2.2).
-func (n *Node) tick() {
+func (n *Node) tick(links []*nodeLink) {
 	for _, own := range n.own.Load().order {
 		n.count.discovery.ticksSent.Add(1)
-		n.broadcast(own, 0, nil)
+		n.broadcast(own, 0, nil, links)
 	}
+}
+
+// tickLinks gives the links on which a tick is due: all but slow ones that had
+// one lately. Only the maintenance goroutine calls it.
+func (n *Node) tickLinks(now time.Time) (due []*nodeLink) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	for _, l := range n.links {
+		if !l.timing.slow() || l.ticked.IsZero() || now.Sub(l.ticked) >= l.timing.tick {
+			l.ticked = now
+			due = append(due, l)
+		}
+	}
+	return due
 }
 
 // ask asks all neighbours for a peer (docs/overlay.md §4.3). Whoever has that
@@ -108,19 +122,19 @@ func (n *Node) ask(p *peer) {
 	if err != nil {
 		panic("BUG: mdpconn: " + err.Error())
 	}
+	n.mu.Lock()
+	links := n.links
+	n.mu.Unlock()
 	n.broadcast(p.own, 1, &overlay.Payload{
 		Flags: overlay.ToBroadcast | overlay.OneHop,
 		Type:  overlay.TypeExplain,
 		Seq:   byte(p.own.sequence.Add(1)),
 		Body:  body,
-	})
+	}, links)
 }
 
-// broadcast sends a packet to all broadcast addresses of all links.
-func (n *Node) broadcast(own *ownIdentity, version byte, p *overlay.Payload) {
-	n.mu.Lock()
-	links := n.links
-	n.mu.Unlock()
+// broadcast sends a packet to all broadcast addresses of links.
+func (n *Node) broadcast(own *ownIdentity, version byte, p *overlay.Payload, links []*nodeLink) {
 	o := n.outbox(own, nil)
 	defer o.free()
 	for _, l := range links {
@@ -264,7 +278,7 @@ func (n *Node) answerPlain(own *ownIdentity, asker SID, to endpoint) {
 // to be opened now: they are not open, and somebody announces or asks. Caller
 // holds mu.
 func (n *Node) wantsBroadcastsLocked(now time.Time, asking bool) bool {
-	if len(n.heard) > 0 || !asking && n.beacon.holders == 0 && !n.relays() ||
+	if len(n.heard) > 0 || len(n.config.Interfaces) > 0 || !asking && n.beacon.holders == 0 && !n.relays() ||
 		!n.heardAt.IsZero() && now.Sub(n.heardAt) < listenAgain {
 		return false
 	}

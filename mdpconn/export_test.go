@@ -1,6 +1,9 @@
 package mdpconn
 
-import "time"
+import (
+	"net/netip"
+	"time"
+)
 
 // NextWake tells when the maintenance goroutine wakes of itself; zero if never.
 func (n *Node) NextWake() time.Time {
@@ -18,4 +21,26 @@ func (n *Node) AheadOf(remote SID, by time.Duration) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.peers.all[pair{n.Primary(), remote}].path.newest += by.Microseconds()
+}
+
+// A TestHost stands in for the network interfaces of this host. Links of
+// interfaces hear broadcasts themselves.
+type TestHost struct {
+	Addrs func() map[string]netip.Prefix // by name
+	Open  func(netip.AddrPort) (Link, error)
+}
+
+// OnHost has a node use the interfaces of a TestHost.
+func OnHost(config Config, h TestHost) Config {
+	config.system = &interfaceSystem{
+		addrs: func() (addrs []hostAddr, err error) {
+			for name, network := range h.Addrs() {
+				addrs = append(addrs, hostAddr{name, network, true})
+			}
+			return addrs, nil
+		},
+		open:       func(c chosenAddr) (Link, error) { return h.Open(c.local()) },
+		broadcasts: func(uint16) (Link, error) { return nil, nil },
+	}
+	return config
 }

@@ -18,7 +18,14 @@ type nodeLink struct {
 	// Constant.
 	link Link
 	id   uint64   // counted from 1
-	udp  *udpLink // link, if that is what it is
+	udp  *udpLink // link, if that is what it is, or what it paces
+
+	// Constant, of the interface it is on; zero if nobody chose one.
+	index   byte
+	network netip.Prefix
+	timing  timing
+
+	ticked time.Time // last broadcast tick; the maintenance goroutine's
 
 	failing atomic.Bool // it was logged that it refuses packets
 }
@@ -28,15 +35,25 @@ func (l *nodeLink) reaches(a netip.AddrPort) bool {
 	return l.udp == nil || l.udp.reaches(a.Addr())
 }
 
+// hears reports whether a broadcast that came from an address, to a UDP port, was
+// heard on the link. That of an interface hears its network.
+func (l *nodeLink) hears(a netip.AddrPort, port uint16) bool {
+	if l.network.IsValid() {
+		return l.network.Contains(a.Addr()) && l.link.LocalAddr().Port() == port
+	}
+	return l.udp != nil && l.reaches(a)
+}
+
 // addLink starts to receive from a link, which is the node's from then on.
-func (n *Node) addLink(link Link, udp *udpLink) (*nodeLink, error) {
+func (n *Node) addLink(l *nodeLink) error {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	if n.isClosedLocked() {
-		link.Close()
-		return nil, net.ErrClosed
+		l.link.Close()
+		return net.ErrClosed
 	}
-	l := &nodeLink{link: link, udp: udp, id: uint64(len(n.links)) + 1}
+	n.linksMade++
+	l.id = n.linksMade
 	n.links = append(n.links[:len(n.links):len(n.links)], l) // others may be reading the old slice
 	for _, p := range n.peers.all {
 		if p.wanted(time.Now()) {
@@ -44,11 +61,11 @@ func (n *Node) addLink(link Link, udp *udpLink) (*nodeLink, error) {
 		}
 	}
 	n.running.Add(1)
-	go n.receive(newReceiver(n, link, l))
+	go n.receive(newReceiver(n, l.link, l))
 	if n.beacon.holders > 0 || n.relays() {
 		n.wakeLocked(time.Now()) // for broadcasts to be received
 	}
-	return l, nil
+	return nil
 }
 
 // Listen opens one more UDP socket, bound to an address like "127.0.0.1:0" or
@@ -82,7 +99,7 @@ func (n *Node) Listen(bind string) (netip.AddrPort, error) {
 	if err != nil {
 		return netip.AddrPort{}, fmt.Errorf("mdpconn: no UDP socket on %s: %w", clip(bind), err)
 	}
-	if _, err := n.addLink(u, u); err != nil {
+	if err := n.addLink(&nodeLink{link: u, udp: u}); err != nil {
 		return netip.AddrPort{}, err
 	}
 	return u.LocalAddr(), nil
@@ -103,18 +120,20 @@ func (n *Node) LinkAddrs() []netip.AddrPort {
 
 // linkTo gives the link that is to answer an address from which a broadcast was
 // heard: a UDP socket bound to an address of its own before one for all; nil if
-// none reaches it.
-func (n *Node) linkTo(a netip.AddrPort) (best *nodeLink) {
+// none reaches it. port is the UDP port to which the broadcast went.
+func (n *Node) linkTo(a netip.AddrPort, port uint16) (best *nodeLink) {
 	n.mu.Lock()
 	links := n.links
 	n.mu.Unlock()
 	for _, l := range links {
-		if l.udp != nil && l.reaches(a) && (best == nil || best.udp.wildcard && !l.udp.wildcard) {
+		if l.hears(a, port) && (best == nil || best.isWildcard() && !l.isWildcard()) {
 			best = l
 		}
 	}
 	return best
 }
+
+func (l *nodeLink) isWildcard() bool { return l.udp != nil && l.udp.wildcard }
 
 // listenBroadcasts opens the socket that receives broadcasts, in addition to the
 // node's own. Without it the node works, but does not hear announcements.
@@ -127,7 +146,7 @@ func (n *Node) listenBroadcasts() {
 			return
 		}
 	}
-	u, err := listenUDPBroadcasts()
+	u, err := listenUDPBroadcasts(overlayUDPPort)
 	if err != nil {
 		n.count.discovery.broadcastErrors.Add(1)
 		if n.deafLogged.Swap(true) {
@@ -136,6 +155,11 @@ func (n *Node) listenBroadcasts() {
 		n.log.Warn("mdp announcements of neighbours are not received", "port", overlayUDPPort, "err", err)
 		return
 	}
+	n.addHearing(u)
+}
+
+// addHearing starts to receive broadcasts from a link that does nothing else.
+func (n *Node) addHearing(u Link) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	if n.isClosedLocked() {

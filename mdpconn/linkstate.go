@@ -151,7 +151,7 @@ func linkRecord(own SID, nb *neighbour, now time.Time) *overlay.LinkRecord {
 		Interface:   min(nb.iface, overlay.MaxInterface),
 	}
 	window := &nb.windows[0]
-	if !nb.unicast.IsZero() && now.Sub(nb.unicast) < reachableFor {
+	if !nb.unicast.IsZero() && now.Sub(nb.unicast) < nb.timing().reachable() {
 		window = &nb.windows[1]
 		r.Flags |= overlay.LinkUnicast
 	} else {

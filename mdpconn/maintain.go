@@ -249,10 +249,10 @@ func (n *Node) perform(w *work, now time.Time) {
 		n.ask(p)
 	}
 	if w.tick {
-		n.tick()
+		n.tick(n.tickLinks(now))
 	} else if w.beacon {
 		n.count.discovery.ticksSent.Add(1)
-		n.broadcast(n.own.Load().order[0], 0, nil)
+		n.broadcast(n.own.Load().order[0], 0, nil, n.tickLinks(now))
 	}
 	for _, nb := range w.fresh {
 		n.introduce(nb, now)

@@ -181,10 +181,11 @@ func (n *Node) collectRoundLocked(now time.Time, w *work) {
 		m.allAt = now.Add(advertEvery)
 	}
 	for _, nb := range m.neighbours {
-		if !nb.proven() {
+		if !nb.proven() || !nb.isDue(now) {
 			continue
 		}
-		n.recordsLocked(nb, now, w, func(a *advert) bool { return all || nb.news > 0 || a.news > 0 })
+		whole := all || nb.news > 0 || nb.timing().slow()
+		n.recordsLocked(nb, now, w, func(a *advert) bool { return whole || a.news > 0 })
 		nb.news = max(nb.news-1, 0)
 	}
 	m.told()

@@ -52,6 +52,7 @@ type neighbour struct {
 	tailAt   time.Time // when the end of what it is to pass on is looked after; zero: there is nothing
 	tails    int       // ticks since then
 	relays   time.Time // it gave something to pass on, or that was passed on, last
+	turnAt   time.Time // on a slow link, when it is to have its next record
 	news     int       // rounds in which it is told everything
 	share    bucket    // payloads relayed for it
 }
@@ -84,10 +85,35 @@ func (nb *neighbour) isAt(e endpoint) bool {
 	return nb.proven() && nb.peer.path.current.addr == e.addr
 }
 
+// link gives the link on which the neighbour is.
+func (nb *neighbour) link() *nodeLink {
+	if nb.proven() {
+		return nb.peer.path.current.link
+	}
+	return nb.from.link
+}
+
+func (nb *neighbour) timing() timing { return nb.link().timing }
+
+// isDue reports whether a neighbour has its turn in a round of records. On a slow
+// link it has one each tick, and is told everything then; only what is new of
+// the neighbour itself comes at once.
+func (nb *neighbour) isDue(now time.Time) bool {
+	t := nb.timing()
+	if !t.slow() {
+		return true
+	}
+	if nb.news == 0 && now.Before(nb.turnAt) {
+		return false
+	}
+	nb.turnAt = now.Add(t.tick - recordEvery/2) // rounds do not come on the dot
+	return true
+}
+
 // isLinked reports whether packets pass in both directions. That is what routes
 // are made of.
 func (nb *neighbour) isLinked(now time.Time) bool {
-	return nb.proven() && !nb.linked.IsZero() && now.Sub(nb.linked) < reachableFor
+	return nb.proven() && !nb.linked.IsZero() && now.Sub(nb.linked) < nb.timing().reachable()
 }
 
 // heardNeighbour notes a packet, and gives the neighbour it is from; nil if that is
@@ -210,7 +236,7 @@ func (n *Node) introduce(nb *neighbour, now time.Time) {
 	nb.peer, p.neighbour = p, true
 	n.touchLocked(p)
 	path := &p.path
-	if path.known && path.current.addr != nb.from.addr && now.Sub(path.current.heard) >= reachableFor && !path.silent {
+	if path.known && path.current.addr != nb.from.addr && now.Sub(path.current.heard) >= path.current.link.timing.reachable() && !path.silent {
 		path.fallSilent(now) // it has moved, or somebody says so
 	}
 	path.announcedAt(now, nb.from, announced)
@@ -239,7 +265,7 @@ func (n *Node) expireLocked(now time.Time) {
 	m := &n.mesh
 	old := !now.Before(m.allAt)
 	for _, nb := range m.neighbours {
-		if now.Sub(nb.heard) >= reachableFor || !n.welcomesLocked(nb.sid, now) {
+		if now.Sub(nb.heard) >= nb.timing().reachable() || !n.welcomesLocked(nb.sid, now) {
 			n.forgetLocked(nb)
 			continue
 		}
@@ -248,7 +274,7 @@ func (n *Node) expireLocked(now time.Time) {
 			m.stale = true
 		}
 		for receiver, l := range nb.links {
-			if old && now.Sub(l.told) >= advertFor {
+			if old && now.Sub(l.told) >= nb.timing().remembered() {
 				n.dropLinkLocked(nb, receiver)
 			}
 		}

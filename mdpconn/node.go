@@ -48,8 +48,9 @@ type Node struct {
 	mu         sync.Mutex
 	state      nodeState
 	links      []*nodeLink
-	heard      []*udpLink // sockets that only receive broadcasts
-	heardAt    time.Time  // when opening them was tried last
+	heard      []Link // sockets that only receive broadcasts
+	linksMade  uint64
+	heardAt    time.Time // when opening them was tried last
 	ports      portTable
 	unbound    sink
 	attached   attachments
@@ -95,7 +96,7 @@ func NewNode(config Config) (*Node, error) {
 	n.running.Add(1)
 	go n.maintain()
 	for _, l := range config.Links {
-		if _, err := n.addLink(l, nil); err != nil {
+		if err := n.addLink(&nodeLink{link: l}); err != nil {
 			n.Close()
 			return nil, err
 		}
@@ -105,6 +106,15 @@ func NewNode(config Config) (*Node, error) {
 			n.Close()
 			return nil, err
 		}
+	}
+	if len(config.Interfaces) > 0 {
+		f := newInterfaces(n)
+		if err := f.match(); err != nil {
+			n.Close()
+			return nil, err
+		}
+		n.running.Add(1)
+		go f.follow()
 	}
 	if config.Announce == AnnounceAlways {
 		n.Announce()
@@ -129,6 +139,7 @@ func newNode(config Config) (*Node, error) {
 	if _, err := rand.Read(n.tokenKey[:]); err != nil {
 		return nil, err
 	}
+	n.config.Interfaces = append([]Interface(nil), config.Interfaces...)
 	n.config.Identities = append([]*Identity(nil), config.Identities...)
 	if len(n.config.Identities) == 0 && config.Servald == nil {
 		id, err := NewIdentity()

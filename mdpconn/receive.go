@@ -75,7 +75,7 @@ func (r *receiver) handlePacket(addr netip.AddrPort, data []byte) {
 	n.count.received.bytes.Add(uint64(len(data)))
 	r.from = endpoint{r.link, unmap(addr)}
 	if r.link == nil {
-		if r.from.link = n.linkTo(r.from.addr); r.from.link == nil {
+		if r.from.link = n.linkTo(r.from.addr, r.source.LocalAddr().Port()); r.from.link == nil {
 			n.count.dropped.noLink.Add(1)
 			return
 		}

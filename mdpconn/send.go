@@ -211,6 +211,9 @@ func (n *Node) write(l *nodeLink, ps []Packet) (refused int) {
 			n.logPacket("mdp sent", l, &ps[i])
 		}
 	}
+	if l.index != 0 {
+		ps = withInterface(ps, l.index)
+	}
 	for len(ps) > 0 {
 		k, err := l.link.WritePackets(ps)
 		bytes := 0
@@ -230,4 +233,20 @@ func (n *Node) write(l *nodeLink, ps []Packet) (refused int) {
 		ps = ps[k+1:]
 	}
 	return refused
+}
+
+// withInterface gives copies of packets that name the sender's interface in
+// their envelope (docs/overlay.md §3). Packets are built before it is known where
+// they go to, and may go to several places.
+func withInterface(ps []Packet, index byte) []Packet {
+	named := make([]Packet, len(ps))
+	for i := range ps {
+		data := ps[i].Data
+		at := overlay.EnvelopeFlags(data)
+		b := make([]byte, 0, len(data)+1)
+		b = append(b, data[:at]...)
+		b = append(b, data[at]|byte(overlay.PacketInterface), index)
+		named[i] = Packet{ps[i].Addr, append(b, data[at+1:]...)}
+	}
+	return named
 }

@@ -66,6 +66,8 @@ type DroppedStats struct {
 	AnswerLimit   uint64 `json:"answerLimit"`   // questions beyond the rate at which they are answered
 	Repeated      uint64 `json:"repeated"`      // packets and payloads whose number was there before
 	NoLink        uint64 `json:"noLink"`        // broadcasts heard from an address that no link of the node reaches
+	LinkFull      uint64 `json:"linkFull"`      // packets beyond what may wait for an interface (Config.Interfaces)
+	LinkLate      uint64 `json:"linkLate"`      // packets that waited there for more than a second
 }
 
 // DiscoveryStats counts what is done to find peers and to prove addresses.
@@ -142,7 +144,7 @@ type counters struct {
 	dropped struct {
 		malformed, ownPacket, reflected, unknownSender, unknownSID, badSID, notOurs, plain, crypto,
 		keyLimit, signKeyLimit, unknownType, ignored, tooLong, empty, unbound, queueFull, noRoute, budget, late,
-		answerLimit, noLink, repeated atomic.Uint64
+		answerLimit, noLink, repeated, linkFull, linkLate atomic.Uint64
 	}
 	mesh struct {
 		recordsSent, recordsHeard, refused, sentVia, repaired atomic.Uint64
@@ -270,6 +272,8 @@ func (c *counters) droppedStats() DroppedStats {
 		Late:          c.dropped.late.Load(),
 		AnswerLimit:   c.dropped.answerLimit.Load(),
 		NoLink:        c.dropped.noLink.Load(),
+		LinkFull:      c.dropped.linkFull.Load(),
+		LinkLate:      c.dropped.linkLate.Load(),
 		Repeated:      c.dropped.repeated.Load(),
 	}
 }

@@ -32,6 +32,7 @@ type udpLink struct {
 	conn     *net.UDPConn
 	local    netip.AddrPort
 	wildcard bool // bound to all addresses
+	fixed    bool // broadcasts is constant: the link is that of an Interface
 	offload  offload
 
 	// mu guards what follows.
@@ -65,10 +66,10 @@ func listenUDP(addr netip.AddrPort) (*udpLink, error) {
 	return openUDP(addr, share)
 }
 
-// listenUDPBroadcasts opens a socket that receives broadcasts, on the port that
-// it shares with all other nodes of the host.
-func listenUDPBroadcasts() (*udpLink, error) {
-	return openUDP(netip.AddrPortFrom(netip.IPv4Unspecified(), overlayUDPPort), true)
+// listenUDPBroadcasts opens a socket that receives broadcasts, on a port that it
+// shares with all other nodes of the host.
+func listenUDPBroadcasts(port uint16) (*udpLink, error) {
+	return openUDP(netip.AddrPortFrom(netip.IPv4Unspecified(), port), true)
 }
 
 func openUDP(addr netip.AddrPort, share bool) (*udpLink, error) {
@@ -151,7 +152,7 @@ func (u *udpLink) hearsBroadcasts() bool {
 func (u *udpLink) Broadcasts() []netip.AddrPort {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	if now := time.Now(); u.readAt.IsZero() || now.Sub(u.readAt) >= interfacesEvery {
+	if now := time.Now(); !u.fixed && (u.readAt.IsZero() || now.Sub(u.readAt) >= interfacesEvery) {
 		u.readAt = now
 		u.broadcasts = u.readBroadcasts()
 	}

@@ -112,6 +112,7 @@ func (p *program) dialNode(ctx context.Context, to mdpconn.SID, hint string, opt
 		key.close()
 		return nil, nil, err
 	}
+	p.noteInterfaces(opts, node)
 	for _, h := range hints {
 		node.AddHint(to, h)
 	}

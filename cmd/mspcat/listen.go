@@ -120,6 +120,7 @@ func (p *program) listenNode(port mdpconn.Port, opts *options, log *slog.Logger)
 		key.close()
 		return nil, nil, err
 	}
+	p.noteInterfaces(opts, node)
 	return node, key.close, nil
 }
 

@@ -18,6 +18,14 @@ func (o *options) newNode(id *mdpconn.Identity, v6 bool, log *slog.Logger) (*mdp
 	return mdpconn.NewNode(o.config(id, v6, log))
 }
 
+// noteInterfaces tells of a --interface that matches nothing, since that may be a
+// mistake.
+func (p *program) noteInterfaces(opts *options, node *mdpconn.Node) {
+	if len(opts.interfaces) > 0 && len(node.LinkAddrs()) == 0 {
+		p.say("no interface of this host is %s: waiting for one", &opts.interfaces)
+	}
+}
+
 // config is that of the node: with one UDP socket, or with one of each family if
 // it has to reach IPv6 addresses.
 func (o *options) config(id *mdpconn.Identity, v6 bool, log *slog.Logger) mdpconn.Config {
@@ -27,6 +35,8 @@ func (o *options) config(id *mdpconn.Identity, v6 bool, log *slog.Logger) mdpcon
 		Logger:     log,
 	}
 	switch {
+	case len(o.interfaces) > 0:
+		config.Interfaces = o.interfaces
 	case o.bind != "":
 		config.UDP = []string{string(o.bind)}
 	case v6:

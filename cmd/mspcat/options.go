@@ -20,6 +20,7 @@ type options struct {
 	via        via
 	identity   string
 	bind       hostPort
+	interfaces interfaceList
 	peers      peerList
 	wait       wait
 	keepOpen   bool
@@ -36,6 +37,8 @@ func (o *options) addNodeFlags(f *pflag.FlagSet) {
 	f.Var(&o.via, "via", "use a running `servald[:INSTANCE]` and its identity (INSTANCE: its instance path; default: $SERVALINSTANCE_PATH, then stock's)")
 	f.StringVarP(&o.identity, "identity", "i", "", "`KEYFILE` of the identity to use (see mspcat key)")
 	f.Var(&o.bind, "bind", "`HOST:PORT` of the UDP socket (default: a free port of all IPv4 addresses)")
+	f.Var(&o.interfaces, "interface", "use the network interface `MATCH[:TYPE[:PORT]]` as stock would, rather than a socket on a free port: "+
+		"MATCH is a name or pattern such as eth*, an IPv4 address or network; TYPE wifi (default), ethernet or radio; PORT 4110 unless told; may be repeated")
 	f.CountVarP(&o.verbose, "verbose", "v", "log to stderr; twice: every packet")
 }
 
@@ -67,12 +70,16 @@ func onlyListening(f *pflag.FlagSet) error {
 	return nil
 }
 
-// checkVia refuses flags that mean nothing to a daemon. Those that tell where a
+// checkVia refuses flags that exclude each other, or mean nothing to a daemon. Those that tell where a
 // SID is found are taken and without effect: the daemon knows.
 func (o *options) checkVia() error {
 	switch {
+	case len(o.interfaces) > 0 && o.bind != "":
+		return usagef("--interface %s with --bind %s: expected one of them", &o.interfaces, &o.bind)
 	case !o.via.servald:
 		return nil
+	case len(o.interfaces) > 0:
+		return usagef("--interface %s with --via servald: expected no --interface, as the daemon's are used", &o.interfaces)
 	case o.identity != "":
 		return usagef("--identity %s with --via servald: expected no --identity, as the daemon's own is used", o.identity)
 	case o.bind != "":
@@ -173,6 +180,28 @@ func checkHostPort(s string, lowest uint64) error {
 		return fmt.Errorf("UDP port %q: expected a number from %d to 65535", port, lowest)
 	}
 	return nil
+}
+
+// An interfaceList is what --interface gave.
+type interfaceList []mdpconn.Interface
+
+func (l *interfaceList) Set(s string) error {
+	i, err := mdpconn.ParseInterface(s)
+	if err != nil {
+		return err
+	}
+	*l = append(*l, i)
+	return nil
+}
+
+func (l *interfaceList) Type() string { return "MATCH[:TYPE[:PORT]]" }
+
+func (l *interfaceList) String() string {
+	var words []string
+	for _, i := range *l {
+		words = append(words, i.String())
+	}
+	return strings.Join(words, " ")
 }
 
 // A peerList is the UDP addresses given by --peer, without their "udp:".

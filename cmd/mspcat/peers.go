@@ -117,6 +117,7 @@ func (p *program) peersNode(opts *options, log *slog.Logger) (node *mdpconn.Node
 		key.close()
 		return nil, nil, err
 	}
+	p.noteInterfaces(opts, node)
 	return node, key.close, nil
 }
 

@@ -189,3 +189,15 @@ func AppendEnvelope(dst []byte, e *Envelope, ctx *Context) ([]byte, error) {
 	*ctx = c
 	return b, nil
 }
+
+// EnvelopeFlags gives the position of the flags in a packet that AppendEnvelope
+// began.
+func EnvelopeFlags(packet []byte) int {
+	switch code := packet[2]; {
+	case code <= 32:
+		return 3 + int(code)
+	case code == byte(CodeSignKey):
+		return 3 + 32
+	}
+	return 3
+}

@@ -1,0 +1,86 @@
+package mdpconn
+
+import (
+	"net/netip"
+	"slices"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// A writtenLink notes when packets are written to it.
+type writtenLink struct {
+	silentLink
+	mu    sync.Mutex
+	times []time.Time
+}
+
+func (l *writtenLink) WritePackets(ps []Packet) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for range ps {
+		l.times = append(l.times, time.Now())
+	}
+	return len(ps), nil
+}
+
+func (l *writtenLink) written() []time.Time {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return slices.Clone(l.times)
+}
+
+func (l *writtenLink) Close() error { return nil }
+
+// What is given too fast waits for its window; what cannot be sent within a
+// second, or has no room, is dropped and counted.
+func TestPacedLink(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var count counters
+		inner := new(writtenLink)
+		l := newPacedLink(inner, (&Interface{Type: WiFi}).timing(), &count)
+		defer l.Close()
+		start := time.Now()
+		ps := make([]Packet, 50)
+		for i := range ps {
+			ps[i] = Packet{netip.MustParseAddrPort("192.0.2.1:4110"), []byte{byte(i)}}
+		}
+		if k, err := l.WritePackets(ps); k != 50 || err != nil {
+			t.Fatal(k, err)
+		}
+		time.Sleep(time.Second)
+		for i, at := range inner.written() {
+			if got, want := at.Sub(start), time.Duration(i/7)*5600*time.Microsecond; got != want {
+				t.Errorf("packet %d left after %v, want %v", i, got, want)
+			}
+		}
+		if len(inner.written()) != 50 {
+			t.Errorf("%d packets left, want 50", len(inner.written()))
+		}
+		for range 3 {
+			l.WritePackets(ps)
+		}
+		time.Sleep(time.Second)
+		if n := count.dropped.linkFull.Load(); n != 150-7-queueLen {
+			t.Errorf("%d packets found no room, want %d", n, 150-7-queueLen)
+		}
+	})
+}
+
+func TestPacedLinkLate(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var count counters
+		inner := new(writtenLink)
+		l := newPacedLink(inner, timing{tick: time.Second, interval: 300 * time.Millisecond}, &count)
+		defer l.Close()
+		l.WritePackets(make([]Packet, 10))
+		time.Sleep(5 * time.Second)
+		if len(inner.written()) != 4 {
+			t.Errorf("%d packets left, want the 4 of the first second", len(inner.written()))
+		}
+		if n := count.dropped.linkLate.Load(); n != 6 {
+			t.Errorf("%d packets were too late, want 6", n)
+		}
+	})
+}
