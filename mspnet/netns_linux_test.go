@@ -126,15 +126,19 @@ func netnsData() io.Reader {
 func TestNetnsNode(t *testing.T) {
 	role := strings.Fields(os.Getenv(netnsRole))
 	if len(role) == 0 {
-		t.Skip("only for TestNetnsChain")
+		t.Skip("only for the tests in namespaces")
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
+	defer cancel()
+	if role[0] == "interface" {
+		netnsInterfaces(ctx, t, role[1], role[2])
+		return
 	}
 	n, err := mdpconn.NewNode(mdpconn.Config{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer n.Close()
-	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
-	defer cancel()
 	switch role[0] {
 	case "relay":
 		<-ctx.Done()
