@@ -70,6 +70,9 @@ func TestInterfacesComeAndGo(t *testing.T) {
 		if !reaches(n, other.Primary()) {
 			t.Error("the neighbour is not reached")
 		}
+		if k := n.Stats().Tables.QueuedLimit; k != 100 {
+			t.Errorf("%d packets may wait, want 100 of one interface", k)
+		}
 		host.set(nil)
 		time.Sleep(5*time.Second + time.Millisecond)
 		if len(n.LinkAddrs()) != 0 || n.Stats().Tables.Neighbours != 0 {

@@ -60,6 +60,13 @@ func (p *pacedLink) WritePackets(ps []Packet) (int, error) {
 	return len(ps), nil
 }
 
+// waiting gives how many packets wait.
+func (p *pacedLink) waiting() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.queue.len()
+}
+
 // lateLocked gives how many packets waited too long. Caller holds mu.
 func (p *pacedLink) lateLocked() uint64 { return p.queue.counts.late[QueueOrdinary] }
 

@@ -61,6 +61,9 @@ func TestPacedLink(t *testing.T) {
 		for range 3 {
 			l.WritePackets(ps)
 		}
+		if k := l.waiting(); k != queueLen {
+			t.Errorf("%d packets wait, want %d", k, queueLen)
+		}
 		time.Sleep(time.Second)
 		if n := count.dropped.linkFull.Load(); n != 150-7-queueLen {
 			t.Errorf("%d packets found no room, want %d", n, 150-7-queueLen)

@@ -130,6 +130,8 @@ type TableStats struct {
 	RoutesLimit     int `json:"routesLimit"`
 	LinksTold       int `json:"linksTold"` // of which neighbours told
 	LinksToldLimit  int `json:"linksToldLimit"`
+	Queued          int `json:"queued"` // packets that wait for their turn on Config.Interfaces
+	QueuedLimit     int `json:"queuedLimit"`
 }
 
 // counters are the live values behind Stats, in the same order. They may be
@@ -193,6 +195,12 @@ func (n *Node) Stats() Stats {
 		RoutesLimit:     maxRoutes,
 		LinksTold:       n.mesh.links,
 		LinksToldLimit:  maxLinks,
+	}
+	for _, l := range n.links {
+		if p, ok := l.link.(*pacedLink); ok {
+			s.Tables.Queued += p.waiting()
+			s.Tables.QueuedLimit += queueLen
+		}
 	}
 	return s
 }

@@ -3,8 +3,6 @@ package mspnet_test
 import (
 	"context"
 	"fmt"
-	"os"
-	"os/exec"
 	"strconv"
 	"strings"
 	"testing"
@@ -17,15 +15,6 @@ import (
 // by network, find each other by their broadcasts at UDP port 4110, without a
 // hint, and both name the same address: there is one socket for all they send.
 func TestNetnsInterfaces(t *testing.T) {
-	if testing.Short() {
-		t.Skip("not run: -short")
-	}
-	if os.Getuid() != 0 {
-		t.Skip("not run: network namespaces need root")
-	}
-	if _, err := exec.LookPath("ip"); err != nil {
-		t.Skip("not run: ", err)
-	}
 	ns := netnsChain(t)
 	_, relay := netnsNode(t, ns[1], "interface", "v*:wifi", "2")
 	_, left := netnsNode(t, ns[0], "interface", "v:ethernet", "2")

@@ -32,15 +32,6 @@ func netnsBytes() int64 {
 // A chain of three nodes over UDP, each in a network namespace of its own, where
 // the ends cannot hear each other, carries 100 MB.
 func TestNetnsChain(t *testing.T) {
-	if testing.Short() {
-		t.Skip("not run: -short")
-	}
-	if os.Getuid() != 0 {
-		t.Skip("not run: network namespaces need root")
-	}
-	if _, err := exec.LookPath("ip"); err != nil {
-		t.Skip("not run: ", err)
-	}
 	ns := netnsChain(t)
 	netnsNode(t, ns[1], "relay")
 	sink, lines := netnsNode(t, ns[2], "sink")
@@ -64,6 +55,16 @@ func TestNetnsChain(t *testing.T) {
 
 // netnsChain makes three namespaces, and links from the middle one to the others.
 func netnsChain(t *testing.T) (names [3]string) {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("not run: -short")
+	}
+	if os.Getuid() != 0 {
+		t.Skip("not run: network namespaces need root")
+	}
+	if _, err := exec.LookPath("ip"); err != nil {
+		t.Skip("not run: ", err)
+	}
 	ip := func(args string) error {
 		out, err := exec.Command("ip", strings.Fields(args)...).CombinedOutput()
 		if err != nil {

@@ -218,6 +218,7 @@ func tableRows(t mdpconn.TableStats) (rows [][3]string) {
 	add("unproven neighbours", t.Unproven, t.UnprovenLimit)
 	add("routes", t.Routes, t.RoutesLimit)
 	add("links told", t.LinksTold, t.LinksToldLimit)
+	add("queued packets", t.Queued, t.QueuedLimit)
 	return rows
 }
 

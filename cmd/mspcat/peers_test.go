@@ -63,6 +63,18 @@ func TestPeers(t *testing.T) {
 	}
 }
 
+// An interface that is not there may come; meanwhile there is nobody.
+func TestPeersNoInterface(t *testing.T) {
+	status, stdout, stderr := runHere("", "peers", "-w", "100ms", "--interface", "nonesuch*:radio")
+	if status != 0 || !strings.HasPrefix(stdout, "TABLE") {
+		t.Errorf("status %d, stdout %q", status, stdout)
+	}
+	const want = "mspcat: no interface of this host is nonesuch*:radio: waiting for one\nmspcat: no peers: heard nobody in 100ms\n"
+	if stderr != want {
+		t.Errorf("stderr %q, want %q", stderr, want)
+	}
+}
+
 // Through a daemon it is the daemon's route table.
 func TestPeersViaServald(t *testing.T) {
 	t.Parallel()
