@@ -167,3 +167,15 @@ func TestAcceptAfterEnd(t *testing.T) {
 		t.Error("a packet was accepted for a session that has ended")
 	}
 }
+
+// A packet that two goroutines have opened at the same time counts once.
+func TestAcceptOnce(t *testing.T) {
+	a, b := newSides(t)
+	_, sb := meet(a, b, start)
+	if !b.table.Accept(sb, 5, 100, start) || b.table.Accept(sb, 5, 100, start) {
+		t.Error("a counter was accepted twice, or never")
+	}
+	if sb.received != 100 {
+		t.Errorf("%d bytes received, want 100", sb.received)
+	}
+}

@@ -86,6 +86,26 @@ func TestItemsMalformed(t *testing.T) {
 	}
 }
 
+func TestRelayedPlaintext(t *testing.T) {
+	b, err := AppendRelayed(nil, overlay.Ports{Destination: 7, Source: 258}, []byte("abc"))
+	if got := hex.EncodeToString(b); got != "0e8202616263" || err != nil {
+		t.Errorf("got %s, %v", got, err)
+	}
+	if p, data, ok, err := ParseRelayed(b); !ok || err != nil || p.Source != 258 || string(data) != "abc" {
+		t.Errorf("came back as %v, %q, %v, %v", p, data, ok, err)
+	}
+	if _, _, ok, err := ParseRelayed(nil); ok || err != nil {
+		t.Errorf("nothing: %v, %v", ok, err)
+	}
+	for _, test := range []struct{ hex, want string }{{"0e", "cut off"}, {"01", "destination port 0"}, {"0e00", "source port 0"}} {
+		_, _, ok, err := ParseRelayed(unhex(t, test.hex))
+		wantError(t, test.hex, err, test.want)
+		if ok {
+			t.Errorf("%s is a datagram", test.hex)
+		}
+	}
+}
+
 func TestUnknown(t *testing.T) {
 	b := AppendUnknown(nil, 0x01020304)
 	if got := hex.EncodeToString(b); got != "4e01020304" {

@@ -29,7 +29,8 @@
 //
 // # Limitations
 //
-// Secrets of the key agreement are overwritten when it is over. Go's ciphers,
-// hashes and X25519 keep copies where this package cannot overwrite them: they
-// are let go of, and gone when their memory has been used for something else.
+// Shared secrets and keys of the key agreement are overwritten when it is over.
+// Go's ciphers, hashes and X25519 keep ephemeral keys and copies where this
+// package cannot overwrite them: they are let go of, and gone when their memory
+// has been used for something else.
 package session

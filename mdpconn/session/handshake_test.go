@@ -94,9 +94,8 @@ func TestAnswerToAnotherOffer(t *testing.T) {
 	if _, err := other.ReadAnswer(e.offer.Bytes(), start); err != ErrNoOffer {
 		t.Errorf("an offer as answer: %v, want ErrNoOffer", err)
 	}
-	if _, err := ReadOffer(e.b.pair(), e.b.identity, e.answer); err == nil {
-		t.Error("an answer was read as offer")
-	}
+	_, err = ReadOffer(e.b.pair(), e.b.identity, e.answer)
+	wantError(t, "an answer as offer", err, "expected an offer")
 	// Reflected to its own sender.
 	if _, err := ReadOffer(e.a.pair(), e.a.identity, e.offer.Bytes()); err != ErrOpen {
 		t.Errorf("our own offer: %v, want ErrOpen", err)

@@ -2,6 +2,7 @@ package session
 
 import (
 	"bytes"
+	"crypto/ecdh"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -11,28 +12,31 @@ import (
 	"testing"
 	"time"
 
-	"golang.org/x/crypto/curve25519"
-
 	"mesh.example/msp/mdpconn/overlay"
 )
 
 // identity is a Static with its secret at hand.
 type identity struct {
 	secret [32]byte
+	key    *ecdh.PrivateKey
 	sid    overlay.SID
 }
 
 func newIdentity(t testing.TB, secret [32]byte) *identity {
 	t.Helper()
-	public, err := curve25519.X25519(secret[:], curve25519.Basepoint)
+	key, err := ecdh.X25519().NewPrivateKey(secret[:])
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &identity{secret, overlay.SID(public)}
+	return &identity{secret, key, overlay.SID(key.PublicKey().Bytes())}
 }
 
 func (i *identity) DH(public [32]byte) ([32]byte, error) {
-	b, err := curve25519.X25519(i.secret[:], public[:])
+	key, err := ecdh.X25519().NewPublicKey(public[:])
+	if err != nil {
+		return [32]byte{}, err
+	}
+	b, err := i.key.ECDH(key)
 	if err != nil {
 		return [32]byte{}, err
 	}

@@ -10,14 +10,14 @@ import (
 // newKeyPair gives the keys of two sides that talk to each other.
 func newKeyPair(t testing.TB, c Cipher) (a, b *Keys) {
 	t.Helper()
-	side := func(send, recv byte, sendID, recvID uint32) *Keys {
-		k, err := newKeys(c, &[32]byte{send}, &[32]byte{recv}, sendID, recvID)
+	side := func(send, recv byte, sendID uint32) *Keys {
+		k, err := newKeys(c, &[32]byte{send}, &[32]byte{recv}, sendID)
 		if err != nil {
 			t.Fatal(err)
 		}
 		return k
 	}
-	return side(1, 2, 0xb, 0xa), side(2, 1, 0xa, 0xb)
+	return side(1, 2, 0xb), side(2, 1, 0xa)
 }
 
 var ciphers = []Cipher{AES256GCM, ChaCha20Poly1305}

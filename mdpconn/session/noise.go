@@ -2,6 +2,7 @@ package session
 
 import (
 	"cmp"
+	"crypto/ecdh"
 	"crypto/hmac"
 	"crypto/sha256"
 	"crypto/subtle"
@@ -10,7 +11,6 @@ import (
 	"io"
 
 	"golang.org/x/crypto/chacha20poly1305"
-	"golang.org/x/crypto/curve25519"
 
 	"mesh.example/msp/mdpconn/overlay"
 )
@@ -119,8 +119,8 @@ type handshake struct {
 	static Static
 	peer   overlay.SID // the other side's static key
 
-	ephemeral     [32]byte // secret
-	public        [32]byte // of ephemeral
+	ephemeral     *ecdh.PrivateKey // cannot be overwritten, only let go of
+	public        [32]byte         // of ephemeral
 	peerEphemeral [32]byte
 }
 
@@ -145,14 +145,17 @@ const prologueText = "msp session 1"
 
 // newEphemeral draws the ephemeral key.
 func (h *handshake) newEphemeral(rand io.Reader) error {
-	if _, err := io.ReadFull(rand, h.ephemeral[:]); err != nil {
+	var secret [32]byte
+	defer clear(secret[:])
+	if _, err := io.ReadFull(rand, secret[:]); err != nil {
 		return fmt.Errorf("session: no randomness for an ephemeral key: %w", err)
 	}
-	public, err := curve25519.X25519(h.ephemeral[:], curve25519.Basepoint)
+	key, err := ecdh.X25519().NewPrivateKey(secret[:])
 	if err != nil {
-		return fmt.Errorf("session: no public key of an ephemeral key: %w", err)
+		return fmt.Errorf("session: no ephemeral key: %w", err)
 	}
-	copy(h.public[:], public)
+	h.ephemeral = key
+	copy(h.public[:], key.PublicKey().Bytes())
 	return nil
 }
 
@@ -167,7 +170,11 @@ func (h *handshake) mixStatic(public *[32]byte) error {
 
 // mixEphemeral mixes in X25519 of the own ephemeral key and public.
 func (h *handshake) mixEphemeral(public *[32]byte) error {
-	b, err := curve25519.X25519(h.ephemeral[:], public[:])
+	key, err := ecdh.X25519().NewPublicKey(public[:])
+	if err != nil {
+		return fmt.Errorf("session: X25519: %w", err)
+	}
+	b, err := h.ephemeral.ECDH(key)
 	if err != nil {
 		return errLowOrder
 	}
@@ -228,5 +235,5 @@ func (h *handshake) readSecond(head []byte, ephemeral *[32]byte, sealed []byte) 
 	return h.open(sealed)
 }
 
-// wipe overwrites all secrets.
+// wipe overwrites all secrets, and lets go of the ephemeral key.
 func (h *handshake) wipe() { *h = handshake{} }

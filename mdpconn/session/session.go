@@ -92,7 +92,7 @@ func newSession(p Pair, a agreement, send, recv *[32]byte) (*Session, error) {
 		clear(recv[:])
 		return nil, err
 	}
-	keys, err := newKeys(c, send, recv, a.peerID, a.id)
+	keys, err := newKeys(c, send, recv, a.peerID)
 	if err != nil {
 		return nil, err
 	}

@@ -136,6 +136,14 @@ func TestIdleSessionEnds(t *testing.T) {
 	if a.table.Current(a.pair(), now.Add(idleTime-1)) != sa || a.table.Current(a.pair(), now.Add(idleTime)) != nil {
 		t.Error("a session does not last ten minutes from its last packet")
 	}
+	_, sb = meet(a, b, now)
+	packet := a.seal(a.table.Current(a.pair(), now), "x", now)
+	b.reads("confirmation", packet, "x", now)
+	then := now.Add(idleTime - 1)
+	b.reads("just in time", a.seal(a.table.Current(a.pair(), now), "y", now), "y", then)
+	if b.table.Lookup(sb.ID(), then.Add(idleTime-1)) != sb {
+		t.Error("what is received does not keep a session")
+	}
 	for range 5 { // it wakes early, as packets put off the end
 		a.table.Advance(a.table.NextTimeout())
 	}
@@ -193,6 +201,23 @@ func TestCrossingOffersOfLongAgo(t *testing.T) {
 	meet(a, b, now)
 	settle(t, a, b, now)
 	settle(t, a, b, now.Add(oldTime+time.Second))
+}
+
+// A pending session that a newer one has overtaken is read, and does not come
+// back (MSX-10.6).
+func TestPendingIsOvertaken(t *testing.T) {
+	a, b := newSides(t)
+	answer, pending := a.receive(b.offer(start), start)
+	_, first := b.receive(answer, start)
+	late := b.seal(first, "late", start)
+	now := start.Add(crossTime)
+	sa, _ := meet(a, b, now)
+	a.reads("under the session overtaken", late, "late", now)
+	if pending.State() != Pending || a.table.Current(a.pair(), now) != sa {
+		t.Errorf("overtaken: %v; current: %v", pending, a.table.Current(a.pair(), now))
+	}
+	settle(t, a, b, now)
+	a.drops("after its time", b.seal(b.table.Current(b.pair(), now), "x", now), now.Add(idleTime))
 }
 
 // Whatever is lost, delayed, repeated or exchanged: when both have sent and

@@ -79,6 +79,28 @@ func TestWindowAgainstModel(t *testing.T) {
 	}
 }
 
+// A jump forgets what it jumps over and what falls out of the window, and not
+// one counter more, wherever words of the bitmap begin.
+func TestWindowJumps(t *testing.T) {
+	for align := range uint64(64) {
+		for _, gap := range []uint64{1, 2, 3, 61, 62, 63, 64, 65, 66, 126, 127, 128, 129, 190, 8127, 8128, 8190, 8191, 8192, 8193} {
+			w := Window{next: 1<<20 + align}
+			for i := range w.seen {
+				w.seen[i] = math.MaxUint64
+			}
+			first, n := w.next, w.next+gap-1
+			if !w.Receive(n) {
+				t.Fatalf("%d is not fresh", n)
+			}
+			for m := n + 2 - windowSize - 130; m <= n+1; m++ {
+				if want := m >= first && m != n && n-m < windowSize || m > n; w.Fresh(m) != want {
+					t.Fatalf("all to %d, then %d: %d is fresh: %v, want %v", first-1, n, m, !want, want)
+				}
+			}
+		}
+	}
+}
+
 func TestExpand(t *testing.T) {
 	for _, test := range []struct {
 		largest uint64
