@@ -1,0 +1,173 @@
+package cc
+
+import "time"
+
+// A cycle's length: rounds of cruising, and the least time, so that where the round
+// trip is tiny a pause of the machine does not pass for the path's rate.
+const (
+	cruiseRounds  = 5 // and up to cruiseSpread - 1 more, by lot
+	cruiseSpread  = 4
+	cycleLeast    = 100 * time.Millisecond
+	upRounds      = 4    // at most
+	downRounds    = 4    // at most
+	startupRounds = 3    // without growth
+	startupGrowth = 1.25 // of the rate, in a round
+	probeRTTLasts = 200 * time.Millisecond
+	upPackets     = 4 // more a round trip, beside upGain: small shares grow faster
+)
+
+// A fullPipe finds the rate at which startup no longer grows.
+type fullPipe struct {
+	rate   float64
+	rounds int // without growth
+	queued int // rounds with a raised queue
+}
+
+func (f *fullPipe) reached(rate float64, limited, queued bool) bool {
+	if queued {
+		f.queued++
+	} else {
+		f.queued = 0
+	}
+	if rate >= startupGrowth*f.rate {
+		f.rate, f.rounds = rate, 0
+		return false
+	}
+	if limited {
+		return false
+	}
+	f.rounds++
+	return f.rounds >= startupRounds || f.queued > 0
+}
+
+// probeRound moves the phases that count rounds.
+func (b *bbr) probeRound(t time.Duration, s sample, congested bool) {
+	switch b.phase {
+	case startup:
+		if b.full.reached(b.rate.max(), s.limited, b.queue.raised(b)) || congested {
+			b.enter(drain, drainGain)
+		}
+	case up:
+		if congested || b.phaseRounds >= upRounds {
+			b.enterDown(t)
+		}
+	case cruise:
+		b.cruiseRound(t)
+	case share:
+		b.shareRound(t)
+	case down:
+		b.rivals.watch(b)
+	case compete:
+		b.competeRound(t)
+	}
+}
+
+// cruiseRound ends cruising when it is time to probe for more; while a queue
+// stands there is no more.
+func (b *bbr) cruiseRound(t time.Duration) {
+	b.rivals.watch(b)
+	if b.queue.delay(b) > b.slack() && b.limitedTo == 0 {
+		b.sharing.raised++
+	} else {
+		b.sharing.raised = 0
+	}
+	switch {
+	// The first round still shows the queue that the probe has left.
+	case b.phaseRounds >= 2 && b.sharing.raised >= 2:
+		b.enterShare(t)
+	case b.phaseRounds >= b.cruiseFor && t-b.cycleAt >= cycleLeast:
+		b.enter(up, upGain)
+	}
+}
+
+// step moves the phases that end by what is in flight or by time.
+func (b *bbr) step(t time.Duration) {
+	if b.phase != probeRTT && b.phase != startup && b.base.stale(t) && b.limitedTo == 0 {
+		b.enterProbeRTT()
+	}
+	switch b.phase {
+	case drain:
+		if b.inFlight <= b.bdp(1)+2*b.packet {
+			b.cycleAt = t
+			b.enterCruise(t)
+		}
+	case up:
+		// Enough: the surplus of a round stands in the queue.
+		if b.phaseRounds >= 1 && (b.inFlight >= b.bdp(upGain)+b.extra.max() || b.queue.delay(b) > b.slack()) {
+			b.enterDown(t)
+		}
+	case down:
+		if b.inFlight <= b.bdp(1) || b.phaseRounds >= downRounds {
+			b.enterCruise(t)
+		}
+	case probeRTT:
+		b.stepProbeRTT(t)
+	}
+}
+
+func (b *bbr) enter(p phase, gain float64) {
+	b.phase, b.gain, b.phaseRounds = p, gain, 0
+}
+
+func (b *bbr) enterDown(t time.Duration) {
+	b.enter(down, downGain)
+	b.turnCycle(t)
+}
+
+// turnCycle lets the maximum of the cycle before last go, unless this one was all
+// limited by the application and tells nothing.
+func (b *bbr) turnCycle(t time.Duration) {
+	if b.cycleFed {
+		b.rate.turn()
+	}
+	b.cycleAt, b.cycleFed = t, false
+}
+
+func (b *bbr) enterCruise(t time.Duration) {
+	b.enter(cruise, cruiseGain)
+	b.cruiseFor = cruiseRounds + b.random(cruiseSpread)
+}
+
+// An rttProbe is a stay in probeRTT.
+type rttProbe struct {
+	until  time.Duration // 0: what is in flight has not come down yet
+	back   phase
+	window int // bytes in flight before, while sharing
+}
+
+func (b *bbr) enterProbeRTT() {
+	b.probe = rttProbe{back: cruise}
+	if b.phase == compete || b.phase == share {
+		b.probe.back = b.phase
+		b.probe.window = max(b.inFlight, int(b.rivals.first*b.queue.rtt().Seconds()))
+	}
+	b.enter(probeRTT, 1)
+}
+
+func (b *bbr) stepProbeRTT(t time.Duration) {
+	if b.probe.until == 0 && b.inFlight <= max(b.bdp(probeRTTGain), bbrMinPackets*b.packet) {
+		b.probe.until, b.phaseRounds = t+probeRTTLasts, 0
+	}
+	if b.probe.until != 0 && t >= b.probe.until && b.phaseRounds >= 1 {
+		b.leaveProbeRTT(t)
+	}
+}
+
+func (b *bbr) leaveProbeRTT(t time.Duration) {
+	if b.base.stale(t) {
+		if b.probe.back == share && b.base.recent > b.base.rtt+3*b.slack()/2 {
+			// We made room, and the queue stood: somebody filled it.
+			b.probe.back = compete
+			b.rivals.rounds, b.rivals.window = rivalRounds, b.probe.window
+		}
+		if b.probe.back != compete || b.rivals.keptUp() {
+			b.base.rtt = b.base.recent
+		}
+	}
+	b.base.seen = t
+	if b.probe.back == compete {
+		b.enterCompete(t)
+		return
+	}
+	b.enterCruise(t)
+}

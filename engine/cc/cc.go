@@ -1,0 +1,44 @@
+package cc
+
+import "time"
+
+// A Controller decides how much of a connection may be in flight, and how fast
+// it leaves. All sizes are bytes on the wire. Times passed in must not go back; one
+// that does counts as the latest seen. A Controller belongs to one connection
+// and is not safe for concurrent use; it keeps no reference to a Packet.
+type Controller interface {
+	// Sent notes that a packet of n bytes leaves at now, with inFlight bytes
+	// (without it) in flight, and fills in p.
+	Sent(now time.Time, p *Packet, n, inFlight int)
+	// Acked notes that p was acknowledged. It is called for each packet that an
+	// ACK acknowledges, in order of sending; then EndAck once.
+	Acked(now time.Time, p *Packet)
+	// Lost notes that p is taken for lost. Losses that an ACK brings to light
+	// are noted between its Acked and its EndAck.
+	Lost(now time.Time, p *Packet)
+	// Spurious notes that p, which was taken for lost, arrived after all: it
+	// counts as delivered, and what was done for its loss is undone. It takes
+	// the place of Acked for this packet.
+	Spurious(now time.Time, p *Packet)
+	// Marked notes that the peer reports n more packets that were marked by ECN.
+	Marked(now time.Time, n int)
+	// EndAck ends the handling of one ACK. rtt is the round trip it measured
+	// (0: none), with the peer's delay taken off; inFlight the bytes in flight after it.
+	EndAck(now time.Time, rtt time.Duration, inFlight int)
+	// AppLimited notes that there was room in the window, with inFlight bytes
+	// in flight, and nothing to send.
+	AppLimited(now time.Time, inFlight int)
+	// SetPacketSize tells the size of full packets from now on. The size
+	// given to the constructor holds until then. Less than 1 counts as 1.
+	SetPacketSize(n int)
+	// Window is the most bytes to have in flight, at least two full packets.
+	Window() int
+	// Rate is the bytes per second at which packets are to leave (see Pacer);
+	// 0 means at once.
+	Rate() float64
+	// String is the state in one line, for logs and tests.
+	String() string
+}
+
+// initialPackets is the window before anything is known (RFC 6928).
+const initialPackets = 10

@@ -1,0 +1,146 @@
+package cc
+
+import (
+	"math"
+	"slices"
+	"testing"
+	"time"
+)
+
+// added is what the mean round trip, from the given one on, is above that of the
+// empty path, as a share of it.
+func (f *simFlow) added(from int) float64 {
+	var sum float64
+	for _, r := range f.rtts[from:] {
+		sum += float64(r)
+	}
+	n := float64(len(f.rtts) - from)
+	base := float64(f.sim.rtt + durationOf(float64(f.sim.packet), f.sim.bits/8))
+	return sum/n/base - 1
+}
+
+func jain(v []float64) float64 {
+	var sum, squares float64
+	for _, x := range v {
+		sum += x
+		squares += x * x
+	}
+	return sum * sum / (float64(len(v)) * squares)
+}
+
+// meanLoss is the share of packets that the path loses.
+func (p *simPath) meanLoss() float64 {
+	if p.burst {
+		return 10.0 / 110 / 2
+	}
+	return p.loss
+}
+
+// TestTable is one bulk stream on each path; figures are the worst of two seeds.
+func TestTable(t *testing.T) {
+	base := simPath{bits: 100e6, rtt: 20 * ms, queue: 1}
+	with := func(f func(*simPath)) simPath { p := base; f(&p); return p }
+	rows := []struct {
+		name  string
+		path  simPath
+		last  time.Duration
+		least float64 // of rate x (1 - loss)
+		most  float64 // bytes offered per byte delivered, times 1 - loss
+		queue float64 // added round trip, of the base
+	}{
+		{"no loss", base, 5 * time.Second, 0.95, 1.1, 0.25},
+		{"no loss, 4 BDP", with(func(p *simPath) { p.queue = 4 }), 5 * time.Second, 0.95, 1.1, 0.25},
+		{"no loss, 0.1 BDP", with(func(p *simPath) { p.queue = 0.1 }), 5 * time.Second, 0.92, 1.15, 0.25},
+		{"loss 1%", with(func(p *simPath) { p.loss = 0.01 }), 5 * time.Second, 0.92, 1.1, 0.25},
+		{"loss 5%", with(func(p *simPath) { p.loss = 0.05 }), 5 * time.Second, 0.92, 1.1, 0.25},
+		{"loss 10%", with(func(p *simPath) { p.loss = 0.10 }), 5 * time.Second, 0.92, 1.1, 0.25},
+		{"loss 10%, 4 BDP", with(func(p *simPath) { p.loss, p.queue = 0.10, 4 }), 5 * time.Second, 0.92, 1.1, 0.25},
+		{"50 Mbit/s 100 ms 2%", simPath{bits: 50e6, rtt: 100 * ms, queue: 1, loss: 0.02}, 10 * time.Second, 0.92, 1.1, 0.25},
+		{"radio", simPath{bits: 250e3, rtt: 400 * ms, queue: 1, loss: 0.05}, 45 * time.Second, 0.92, 1.1, 0.4},
+		{"radio, 4 BDP", simPath{bits: 250e3, rtt: 400 * ms, queue: 4, loss: 0.05}, 45 * time.Second, 0.92, 1.1, 0.4},
+		{"bursts", with(func(p *simPath) { p.burst = true }), 5 * time.Second, 0.92, 1.1, 0.25},
+		{"jitter 4 ms", with(func(p *simPath) { p.jitter = 4 * ms }), 5 * time.Second, 0.92, 1.1, 0.5},
+		{"jitter 4 ms, 5%", with(func(p *simPath) { p.jitter, p.loss = 4*ms, 0.05 }), 5 * time.Second, 0.92, 1.1, 0.5},
+		{"ACKs each 10 ms", with(func(p *simPath) { p.ackTick = 10 * ms }), 5 * time.Second, 0.85, 1.1, 0.75},
+		{"timer of 1 ms, 5%", with(func(p *simPath) { p.timer, p.loss = ms, 0.05 }), 5 * time.Second, 0.92, 1.1, 0.25},
+		{"ECN", with(func(p *simPath) { p.queue, p.markOver = 4, 2*ms }), 5 * time.Second, 0.9, 1.1, 0.15},
+		{"loopback", simPath{bits: 8e9, rtt: 100 * time.Microsecond, queue: 40, timer: ms, packet: 65000, ackTick: 300 * time.Microsecond}, time.Second, 0.9, 1.1, 100},
+	}
+	t.Logf("%-22s %8s %8s %8s  %s", "path", "of rate", "offered", "added", "at the end")
+	for _, row := range rows {
+		least, most, queue := math.Inf(1), 0.0, 0.0
+		var state string
+		for seed := range uint64(2) {
+			s := newSim(row.path, seed+1)
+			f := s.flow(NewBBR(s.packet, seed))
+			f.start(0)
+			s.run(row.last / 4)
+			from := len(f.rtts)
+			s.run(row.last)
+			got := float64(f.delivered-f.wasted) * 8 / row.last.Seconds() / row.path.bits / (1 - row.path.meanLoss())
+			least = min(least, got)
+			most = max(most, float64(f.offered)/float64(f.delivered-f.wasted)*(1-row.path.meanLoss()))
+			queue = max(queue, f.added(from))
+			state = f.cc.String()
+		}
+		t.Logf("%-22s %8.3f %8.3f %8.3f  %s", row.name, least, most, queue, state)
+		if least < row.least || most > row.most || queue > row.queue {
+			t.Errorf("%s: want at least %.3f of the rate, at most %.3f offered, %.3f added", row.name, row.least, row.most, row.queue)
+		}
+	}
+}
+
+// TestEightFlows starts them at once, and one after the other.
+func TestEightFlows(t *testing.T) {
+	for _, queue := range []float64{1, 4} {
+		for _, apart := range []time.Duration{0, 300 * time.Millisecond} {
+			s := newSim(simPath{bits: 100e6, rtt: 20 * time.Millisecond, queue: queue}, 7)
+			for i := range 8 {
+				s.flow(NewBBR(s.packet, uint64(i))).start(time.Duration(i) * apart)
+			}
+			s.run(8 * apart)
+			before := make([]int, 8)
+			for i, f := range s.flows {
+				before[i] = f.delivered
+			}
+			s.run(8*apart + 10*time.Second)
+			var shares []float64
+			var sum, added float64
+			for i, f := range s.flows {
+				shares = append(shares, float64(f.delivered-f.wasted-before[i])*8/10/s.bits)
+				sum += shares[i]
+				added += f.added(len(f.rtts)/2) / 8
+			}
+			t.Logf("eight flows, queue of %g BDP, %v apart: %.3f of the link, Jain %.4f, added %.2f, least %.3f most %.3f",
+				queue, apart, sum, jain(shares), added, slices.Min(shares), slices.Max(shares))
+			fair := 0.99
+			if apart != 0 && queue > 1 {
+				// Newcomers that never saw the path empty keep more until it is.
+				fair = 0.85
+			}
+			if sum < 0.95 || jain(shares) < fair {
+				t.Errorf("want 0.95 of the link and %g", fair)
+			}
+		}
+	}
+}
+
+// TestBesideCubic shares the link, with a queue of one BDP, with a CUBIC flow that starts
+// later, at the same time and earlier.
+func TestBesideCubic(t *testing.T) {
+	for _, lead := range []time.Duration{3 * time.Second, 0, -3 * time.Second} {
+		s := newSim(link, 7)
+		ours, theirs := s.flow(NewBBR(s.packet, 1)), s.flow(NewCubic(s.packet))
+		ours.start(max(0, -lead))
+		theirs.start(max(0, lead))
+		s.run(lead.Abs())
+		a, b := ours.delivered, theirs.delivered
+		const last = 20
+		s.run(lead.Abs() + last*time.Second)
+		share := func(f *simFlow, before int) float64 { return float64(f.delivered-before) * 8 / last / s.bits }
+		t.Logf("we start %v earlier: ours %.3f, CUBIC's %.3f; %v", lead, share(ours, a), share(theirs, b), ours.cc)
+		if min(share(ours, a), share(theirs, b)) < 0.25 {
+			t.Errorf("one is below 25%%")
+		}
+	}
+}
