@@ -65,8 +65,9 @@ func NewOffer(p Pair, static Static, id uint32, own Payload, rand io.Reader, now
 // The slice stays the offer's.
 func (o *Offer) Bytes() []byte { return o.bytes }
 
-// String gives the offer on one line.
-func (o *Offer) String() string { return fmt.Sprintf("offer id %08x", o.id) }
+// Format implements fmt.Formatter: every verb prints kind and id, and no secret.
+// Like that of Received it has a value receiver, so that a copy is as discreet.
+func (o Offer) Format(f fmt.State, _ rune) { fmt.Fprintf(f, "offer id %08x", o.id) }
 
 // ReadAnswer makes the session of an answer. The offer is then spent; after an
 // error it waits on, so that a forgery cannot end it.
@@ -156,6 +157,12 @@ func (r *Received) Answer(id uint32, own Payload, rand io.Reader, now time.Time)
 	}
 	s.makePending(now, answer, r.hash)
 	return answer, s, nil
+}
+
+// Format implements fmt.Formatter: every verb prints id and payload, and no
+// secret.
+func (r Received) Format(f fmt.State, _ rune) {
+	fmt.Fprintf(f, "offer id %08x received: %v", r.id, r.Payload)
 }
 
 // Wipe overwrites the secrets.

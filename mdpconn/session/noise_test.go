@@ -6,7 +6,9 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
+	"fmt"
 	"slices"
+	"strings"
 	"testing"
 
 	"golang.org/x/crypto/chacha20poly1305"
@@ -213,5 +215,32 @@ func TestSecretsAreOverwritten(t *testing.T) {
 	}
 	if _, err := o.ReadAnswer(answer, start); err != ErrNoOffer {
 		t.Errorf("the answer read again: %v, want ErrNoOffer", err)
+	}
+}
+
+// No way of printing shows a secret.
+func TestPrintingShowsNoSecret(t *testing.T) {
+	a, b := newSides(t)
+	ephemeral := bytes.Repeat([]byte{0x5c}, 32)
+	o, err := NewOffer(a.pair(), a.identity, 7, a.own, bytes.NewReader(ephemeral), start)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := ReadOffer(b.pair(), b.identity, o.Bytes())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%x", "%d"} {
+		for _, v := range []any{o, *o, r, *r} {
+			printed := fmt.Sprintf(verb, v)
+			for _, secret := range [][]byte{o.state.key[:], o.state.chain[:], r.state.key[:], ephemeral} {
+				for _, form := range []string{"%x", "%d", "%v", "%#v"} {
+					part := strings.Trim(fmt.Sprintf(form, secret[:8]), "[]byte{}")
+					if strings.Contains(printed, part) {
+						t.Errorf("%s of %T shows a secret: %s", verb, v, printed)
+					}
+				}
+			}
+		}
 	}
 }

@@ -425,3 +425,39 @@ func TestNoOfferWhileAnswering(t *testing.T) {
 type failingReader struct{ error }
 
 func (f failingReader) Read([]byte) (int, error) { return 0, f.error }
+
+// The whole way of a packet, both sides, costs no allocation.
+func TestWayOfAPacketAllocates(t *testing.T) {
+	a, b := newSides(t)
+	sa, _ := meet(a, b, start)
+	buf, scratch := make([]byte, 0, 1500), new(Scratch)
+	ports := overlay.Ports{Destination: 7, Source: 258}
+	data := make([]byte, 1000)
+	allocs := testing.AllocsPerRun(100, func() {
+		n, err := sa.Reserve(1, len(data), start)
+		if err != nil {
+			t.Fatal(err)
+		}
+		packet, err := AppendDatagramToEnd(buf[:HeadSize], ports, data)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if packet, err = sa.Keys().Seal(Compact, packet, n, scratch); err != nil {
+			t.Fatal(err)
+		}
+		h, _ := ParseHead(packet)
+		sb := b.table.Lookup(h.ID, start)
+		counter, ok := sb.Expand(h)
+		text, err := sb.Keys().Open(packet, counter, scratch)
+		if !ok || err != nil || !b.table.Accept(sb, counter, len(packet), start) {
+			t.Fatalf("%v: fresh %v, %v", h, ok, err)
+		}
+		items, item := NewItems(text), Item{}
+		if !items.Next(&item) || len(item.Data) != len(data) {
+			t.Fatalf("read %v", item)
+		}
+	})
+	if allocs != 0 {
+		t.Errorf("%v allocations, want none", allocs)
+	}
+}
