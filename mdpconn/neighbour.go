@@ -209,7 +209,7 @@ func (n *Node) forgetLocked(nb *neighbour) {
 	}
 	n.peers.remotes.remove(nb.sid)
 	if p := nb.peer; p != nil {
-		p.neighbour = false
+		p.neighbour, p.numbered = false, nb.number.last.Load()
 		n.touchLocked(p)
 	}
 	m.stale = true
@@ -234,6 +234,7 @@ func (n *Node) introduce(nb *neighbour, now time.Time) {
 		n.addHintsLocked(p, now)
 	}
 	nb.peer, p.neighbour = p, true
+	nb.number.last.Store(p.numbered) // a number that comes twice in a row looks like a jump (docs/overlay.md §11)
 	n.touchLocked(p)
 	path := &p.path
 	if path.known && path.current.addr != nb.from.addr && now.Sub(path.current.heard) >= path.current.link.timing.reachable() && !path.silent {

@@ -38,6 +38,7 @@ type peer struct {
 	asked      bool      // Send or Hold named it, so that it is no stranger
 	seeks      bool      // it has no address, and was asked for
 	neighbour  bool      // it is in the table of neighbours; the peer stays
+	numbered   uint32    // the last number of packets to it, when it was one last
 	list       *peerList // the list it is in; nil if held or not in the table
 	prev, next *peer     // in list, towards its front and back
 	inTable    bool
