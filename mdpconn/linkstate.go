@@ -110,7 +110,7 @@ type meshPacket struct {
 // that are to go along. Caller holds mu.
 func (n *Node) recordsLocked(nb *neighbour, now time.Time, w *work, tell func(*advert) bool) {
 	own := n.own.Load().order[0]
-	s := stateWriter{own: own, to: nb.sid, number: &nb.number}
+	s := stateWriter{own: own, to: nb.sid, number: nb.number}
 	s.record(linkRecord(own.sid, nb, now))
 	direct := overlay.LinkRecord{Receiver: overlay.To(overlay.SID(nb.sid)), Version: 1, Transmitter: overlay.To(overlay.SID(own.sid)), Flags: overlay.LinkDropRate}
 	if a := n.mesh.adverts[nb.sid]; nb.news > 0 || a == nil || tell(a) {

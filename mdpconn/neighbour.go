@@ -22,9 +22,9 @@ const (
 // is said of the mesh in its name is heard only from there.
 type neighbour struct {
 	sid    SID
-	met    time.Time // when it was heard first
-	number numbering // of packets to it
-	kept   kept      // of those, what it may have missed
+	met    time.Time  // when it was heard first
+	number *numbering // of packets to it: its peer's; nil until that is known
+	kept   kept       // of those, what it may have missed
 
 	// Guarded by Node.mu.
 	from     endpoint  // where it was heard first
@@ -57,7 +57,9 @@ type neighbour struct {
 	share    bucket    // payloads relayed for it
 }
 
-// A numbering counts packets to one destination.
+// A numbering counts packets to one destination. It lives as long as the peer, and
+// goes on when a neighbour that was forgotten is met again: a number that comes
+// twice in a row looks like a jump (docs/overlay.md §11).
 type numbering struct {
 	on   atomic.Bool
 	last atomic.Uint32
@@ -209,7 +211,7 @@ func (n *Node) forgetLocked(nb *neighbour) {
 	}
 	n.peers.remotes.remove(nb.sid)
 	if p := nb.peer; p != nil {
-		p.neighbour, p.numbered = false, nb.number.last.Load()
+		p.neighbour = false
 		n.touchLocked(p)
 	}
 	m.stale = true
@@ -234,7 +236,8 @@ func (n *Node) introduce(nb *neighbour, now time.Time) {
 		n.addHintsLocked(p, now)
 	}
 	nb.peer, p.neighbour = p, true
-	nb.number.last.Store(p.numbered) // a number that comes twice in a row looks like a jump (docs/overlay.md §11)
+	nb.number = &p.number
+	nb.number.on.Store(false) // until it says that it hears us
 	n.touchLocked(p)
 	path := &p.path
 	if path.known && path.current.addr != nb.from.addr && now.Sub(path.current.heard) >= path.current.link.timing.reachable() && !path.silent {

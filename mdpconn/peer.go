@@ -31,6 +31,7 @@ type peer struct {
 	key    *[32]byte   // box key of the pair
 	mine   nonceTagger // of what the own identity enciphers
 	theirs nonceTagger // of what the other one enciphers
+	number numbering   // of packets to it, while it is a neighbour
 
 	// Guarded by Node.mu.
 	holds      int       // holders; while there are any, the peer stays
@@ -38,7 +39,6 @@ type peer struct {
 	asked      bool      // Send or Hold named it, so that it is no stranger
 	seeks      bool      // it has no address, and was asked for
 	neighbour  bool      // it is in the table of neighbours; the peer stays
-	numbered   uint32    // the last number of packets to it, when it was one last
 	list       *peerList // the list it is in; nil if held or not in the table
 	prev, next *peer     // in list, towards its front and back
 	inTable    bool

@@ -71,7 +71,7 @@ type hop struct {
 }
 
 func (nb *neighbour) hop() *hop {
-	return &hop{nb.peer.path.current.endpoint, nb.sid, &nb.number, nb}
+	return &hop{nb.peer.path.current.endpoint, nb.sid, nb.number, nb}
 }
 
 // viaLocked chooses the neighbour through which a peer is reached; nil if there is
@@ -153,7 +153,7 @@ func (n *Node) numberLocked(o *outbox) {
 		return
 	}
 	if nb := n.mesh.neighbours[o.peer.remote]; nb != nil && nb.isAt(o.targets[0].endpoint) {
-		o.number = &nb.number
+		o.number = nb.number
 	}
 }
 
