@@ -164,8 +164,9 @@ func (b *bbr) leaveProbeRTT(t time.Duration) {
 			b.base.rtt = b.base.recent
 		}
 	}
+	found := !b.base.stale(t)
 	b.base.seen = t
-	if b.probe.back == compete {
+	if b.probe.back == compete && !found {
 		b.enterCompete(t)
 		return
 	}
