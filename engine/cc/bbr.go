@@ -136,9 +136,12 @@ func (b *bbr) Acked(now time.Time, p *Packet) {
 }
 
 func (b *bbr) Lost(now time.Time, p *Packet) {
-	b.clock(now)
+	t := b.clock(now)
 	b.packetLost(p)
 	b.loss.lost(p, b.queue.full(b))
+	if b.phase == compete && b.loss.lossy() {
+		b.rivals.cubic.lose(t, p)
+	}
 }
 
 func (b *bbr) Spurious(now time.Time, p *Packet) {
@@ -146,6 +149,9 @@ func (b *bbr) Spurious(now time.Time, p *Packet) {
 	b.packetAcked(now, p)
 	b.loss.found(p)
 	b.extra.acked += p.Bytes
+	if b.phase == compete {
+		b.rivals.cubic.find(p)
+	}
 	if b.loss.roundLost == 0 && b.loss.hiBefore > b.inflightHi {
 		b.inflightHi, b.loss.hiBefore = b.loss.hiBefore, 0
 	}
@@ -218,7 +224,7 @@ func (b *bbr) endRound(t time.Duration, s sample) {
 		b.rateSum, b.rateCount = 0, 0
 	}
 	congested := b.loss.lossy() && b.queue.raised(b)
-	if b.phase == compete && (congested || b.ecn.marked > 0) {
+	if b.phase == compete && b.ecn.marked > 0 {
 		b.rivals.cubic.reduce(t)
 	}
 	marked := b.ecn.endRound(b.loss.roundPackets)
@@ -265,6 +271,9 @@ func (b *bbr) decide() {
 	}
 	rate := b.rate.max()
 	b.pace = max(b.gain*rate, minRate)
+	if b.phase == startup { // perhaps there were only requests and answers until now
+		b.pace = max(b.pace, float64(initialPackets*b.packet)/b.base.rtt.Seconds())
+	}
 	switch b.phase {
 	case share:
 		b.pace = max(b.sharing.rate, minRate)

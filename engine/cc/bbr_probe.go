@@ -164,9 +164,8 @@ func (b *bbr) leaveProbeRTT(t time.Duration) {
 			b.base.rtt = b.base.recent
 		}
 	}
-	found := !b.base.stale(t)
 	b.base.seen = t
-	if b.probe.back == compete && !found {
+	if b.probe.back == compete {
 		b.enterCompete(t)
 		return
 	}

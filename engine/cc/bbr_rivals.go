@@ -12,14 +12,14 @@ import "time"
 // that random loss does not explain count), until the queue is found empty.
 type rivalry struct {
 	cubic  *cubic
-	rounds int     // with a standing queue, less those without
-	window int     // bytes in flight meanwhile, at most
-	probes int     // of the round trip that did not find the base
-	best   float64 // most bytes per second that the path has passed for us, fading
+	rounds int // with a standing queue, less those without
+	window int // bytes in flight meanwhile, at most
+	probes int // of the round trip that did not find the base
 
 	// The decline while sharing.
 	span     int     // rounds of this span
 	spanSum  float64 // of the rate in them
+	spanOwn  float64 // of our bytes in the queue
 	before   float64 // mean rate of the span before
 	declines int     // spans in a row that declined slowly
 	first    float64 // mean rate before they did
@@ -27,14 +27,12 @@ type rivalry struct {
 
 const (
 	rivalRounds   = 24
-	bestFades     = 0.999 // a round
-	competeCalm   = 8     // rounds without a queue that end it
-	competeProbes = 4     // without the base, until the path is taken to be longer
+	competeProbes = 4 // without the base, until the path is taken to be longer
 
 	declineSpan  = 32   // rounds
 	declineLeast = 0.04 // of the rate, from span to span: less is noise
 	declineMost  = 0.3  // more is one of our kind that came
-	declineSpans = 3
+	declineSpans = 4
 )
 
 // watchShare looks for a rival that takes over so slowly that the queue stays short
@@ -42,13 +40,15 @@ const (
 // stands; beside one that never gives way it falls little by little.
 func (r *rivalry) watchShare(b *bbr) {
 	r.spanSum += b.latest
+	r.spanOwn += b.latest * max(0, b.queue.delay(b)-b.slack()).Seconds()
 	if r.span++; r.span < declineSpan {
 		return
 	}
 	mean := r.spanSum / declineSpan
-	r.span, r.spanSum = 0, 0
+	own := r.spanOwn / declineSpan / float64(b.packet)
+	r.span, r.spanSum, r.spanOwn = 0, 0, 0
 	fall := 1 - mean/max(r.before, minRate)
-	if fall > declineLeast && fall < declineMost {
+	if fall > declineLeast && fall < declineMost && own < 1.5*sharePackets {
 		if r.declines == 0 {
 			r.first = r.before
 		}
@@ -66,7 +66,6 @@ func (r *rivalry) watchShare(b *bbr) {
 
 // watch looks at the round that ended.
 func (r *rivalry) watch(b *bbr) {
-	r.best = max(r.best*bestFades, b.latest)
 	if b.queue.last-b.base.rtt <= 3*b.slack() {
 		if r.rounds = max(0, r.rounds-1); r.rounds == 0 {
 			r.window = 0
@@ -90,12 +89,9 @@ func (b *bbr) enterCompete(t time.Duration) {
 	b.enter(compete, 1)
 	r := &b.rivals
 	if r.rounds != 0 {
-		// A fair part, if there is one rival; more of them will push it down.
-		half := int(r.best / 2 * b.queue.rtt().Seconds())
-		r.cubic.begin(float64(max(r.window, half)) / float64(b.packet))
+		r.cubic.begin(float64(r.window) / float64(b.packet))
 	}
 	r.rounds, r.window = 0, 0
-	b.sharing.calm = 0
 	b.cycleAt = t
 }
 
@@ -105,9 +101,7 @@ func (b *bbr) competeRound(t time.Duration) {
 	if b.phaseRounds%cruiseRounds == 0 {
 		b.turnCycle(t)
 	}
-	if b.queue.delay(b) > b.slack() {
-		b.sharing.calm = 0
-	} else if b.sharing.calm++; b.sharing.calm >= competeCalm {
+	if b.queue.delay(b) < b.slack() {
 		b.enterCruise(t)
 	}
 }

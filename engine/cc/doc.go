@@ -31,8 +31,7 @@
 // A Pacer spreads the packets at the rate a controller gives.
 //
 // Limitations: a newcomer that never saw the path without a queue takes more than its
-// share until somebody's probe of the round trip shows it, and may take its own
-// decline to a fair share for a rival, which it then is for some seconds. A rival that fills the
+// share until somebody's probe of the round trip shows it. A rival that fills the
 // queue has the larger part for some seconds, until it is found out. A path that becomes
 // longer under way is taken for such a rival's queue for up to 20 s.
 package cc

@@ -114,10 +114,9 @@ func TestEightFlows(t *testing.T) {
 			t.Logf("eight flows, queue of %g BDP, %v apart: %.3f of the link, Jain %.4f, added %.2f, least %.3f most %.3f",
 				queue, apart, sum, jain(shares), added, slices.Min(shares), slices.Max(shares))
 			fair := 0.99
-			if apart != 0 {
-				// Newcomers keep more for a while, and may take the slow end of
-				// that for a rival (bbr_rivals.go).
-				fair = 0.75
+			if apart != 0 && queue > 1 {
+				// Newcomers that never saw the path empty keep more until it is.
+				fair = 0.85
 			}
 			if sum < 0.95 || jain(shares) < fair {
 				t.Errorf("want 0.95 of the link and %g", fair)
