@@ -1,0 +1,264 @@
+package stream
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+)
+
+// frameType is the first byte of a frame (docs/extension.md §2.1).
+type frameType byte
+
+const (
+	framePadding frameType = 0x00
+	framePing    frameType = 0x01
+	frameAck     frameType = 0x02
+	frameAckCE   frameType = 0x03
+	frameData    frameType = 0x04 // to 0x07, with dataToEnd and dataFin
+	frameMaxData frameType = 0x08
+	frameParams  frameType = 0x09
+	frameAckRate frameType = 0x0a
+
+	dataToEnd = 0x01 // no length: the bytes go to the end of the packet
+	dataFin   = 0x02 // the direction ends behind the bytes
+
+	firstSkipped frameType = 0x20 // from here on a length follows, so that unknown ones can be skipped
+)
+
+// ackRanges is the most ranges in an ACK that is sent (MSX-2.7).
+const ackRanges = 64
+
+var (
+	errCut    = errors.New("stream: frame cut short")
+	errFrame  = errors.New("stream: unknown frame")
+	errRange  = errors.New("stream: ACK range below zero")
+	errOffset = errors.New("stream: data beyond 2^62")
+)
+
+// A frame is one frame of a packet, decoded. Which fields count its type tells.
+type frame struct {
+	kind frameType
+
+	offset uint64 // DATA
+	data   []byte // DATA; aliases the packet
+	fin    bool   // DATA
+
+	limit   uint64        // MAX_DATA
+	params  []byte        // PARAMS; aliases the packet
+	packets uint64        // ACK_RATE
+	delay   time.Duration // ACK_RATE, ACK
+	largest uint64        // ACK
+	ranges  rangesField   // ACK
+	marked  uint64        // ACK_CE
+}
+
+// asks reports whether the frame asks for an acknowledgement.
+func (f *frame) asks() bool {
+	return f.kind != framePadding && f.kind != frameAck && f.kind != frameAckCE && f.kind < firstSkipped
+}
+
+// A rangesField is the ranges of an ACK, as they are on the wire: checked, and
+// read when they are used.
+type rangesField struct {
+	largest uint64
+	count   uint64
+	b       []byte
+}
+
+// each calls f for each range, the newest first; end is included in none.
+func (r rangesField) each(f func(start, end uint64)) {
+	b := r.b
+	next := func() uint64 {
+		v, n := parseVarint(b)
+		b = b[n:]
+		return v
+	}
+	end := r.largest + 1
+	start := end - 1 - next()
+	f(start, end)
+	for range r.count {
+		end = start - next() - 1
+		start = end - 1 - next()
+		f(start, end)
+	}
+}
+
+// A reader takes the fields of a packet from its front.
+type fieldReader struct {
+	b   []byte
+	cut bool
+}
+
+func (r *fieldReader) varint() uint64 {
+	v, n := parseVarint(r.b)
+	if n == 0 {
+		r.cut = true
+		r.b = nil
+	}
+	r.b = r.b[n:]
+	return v
+}
+
+func (r *fieldReader) bytes(n uint64) []byte {
+	if n > uint64(len(r.b)) {
+		r.cut = true
+		r.b = nil
+		return nil
+	}
+	b := r.b[:n:n]
+	r.b = r.b[n:]
+	return b
+}
+
+func (r *fieldReader) micros() time.Duration {
+	return time.Duration(min(r.varint(), maxMicros)) * time.Microsecond
+}
+
+// maxMicros bounds delays that are read: a minute.
+const maxMicros = 60_000_000
+
+// next reads the next frame. It fails for what cannot be read on (MSX-2.4).
+func (r *fieldReader) next(f *frame) error {
+	*f = frame{kind: frameType(r.b[0])}
+	r.b = r.b[1:]
+	switch {
+	case f.kind == framePadding, f.kind == framePing:
+	case f.kind == frameAck, f.kind == frameAckCE:
+		return r.ack(f)
+	case f.kind >= frameData && f.kind <= frameData|dataToEnd|dataFin:
+		return r.dataFrame(f)
+	case f.kind == frameMaxData:
+		f.limit = r.varint()
+	case f.kind == frameParams:
+		f.params = r.bytes(r.varint())
+	case f.kind == frameAckRate:
+		f.packets = r.varint()
+		f.delay = r.micros()
+	case f.kind >= firstSkipped:
+		r.bytes(r.varint())
+	default:
+		return fmt.Errorf("%w %#x", errFrame, byte(f.kind))
+	}
+	if r.cut {
+		return errCut
+	}
+	return nil
+}
+
+func (r *fieldReader) dataFrame(f *frame) error {
+	f.fin = f.kind&dataFin != 0
+	f.offset = r.varint()
+	n := uint64(len(r.b))
+	if f.kind&dataToEnd == 0 {
+		n = r.varint()
+	}
+	f.data = r.bytes(n)
+	f.kind = frameData
+	switch {
+	case r.cut:
+		return errCut
+	case f.offset+n > maxVarint:
+		return errOffset
+	}
+	return nil
+}
+
+func (r *fieldReader) ack(f *frame) error {
+	f.largest = r.varint()
+	f.delay = r.micros()
+	f.ranges = rangesField{largest: f.largest, count: r.varint()}
+	start := r.b
+	low := f.largest // the start of the range before
+	if first := r.varint(); first > low {
+		return errRange
+	} else {
+		low -= first
+	}
+	for i := uint64(0); i < f.ranges.count && !r.cut; i++ {
+		gap, length := r.varint(), r.varint()
+		if gap > low || gap+length+2 > low { // one number at least is left out
+			return errRange
+		}
+		low -= gap + length + 2
+	}
+	if r.cut {
+		return errCut
+	}
+	f.ranges.b = start[:len(start)-len(r.b)]
+	if f.kind == frameAckCE {
+		if f.marked = r.varint(); r.cut {
+			return errCut
+		}
+	}
+	f.kind = frameAck
+	return nil
+}
+
+// appendAck appends an ACK of what is in received, the newest ranges that fit
+// into room bytes. It appends nothing if none does.
+func appendAck(b []byte, received rangeSet, delay time.Duration, room int) []byte {
+	newest := received[len(received)-1]
+	us := uint64(delay / time.Microsecond)
+	const countLen = 1 // ackRanges fits into one byte
+	size := 1 + varintLen(newest.end-1) + varintLen(us) + countLen + varintLen(newest.size()-1)
+	if size > room {
+		return b
+	}
+	further := 0
+	for i := len(received) - 2; i >= 0 && further < ackRanges-1; i-- {
+		n := varintLen(received[i+1].start-received[i].end-1) + varintLen(received[i].size()-1)
+		if size+n > room {
+			break
+		}
+		size += n
+		further++
+	}
+	b = append(b, byte(frameAck))
+	b = appendVarint(b, newest.end-1)
+	b = appendVarint(b, us)
+	b = append(b, byte(further))
+	b = appendVarint(b, newest.size()-1)
+	for i := len(received) - 2; i >= len(received)-1-further; i-- {
+		b = appendVarint(b, received[i+1].start-received[i].end-1)
+		b = appendVarint(b, received[i].size()-1)
+	}
+	return b
+}
+
+// String decodes a frame for logs and tests.
+func (f *frame) String() string {
+	switch f.kind {
+	case framePadding:
+		return "PADDING"
+	case framePing:
+		return "PING"
+	case frameAck:
+		var s strings.Builder
+		fmt.Fprintf(&s, "ACK")
+		f.ranges.each(func(start, end uint64) {
+			fmt.Fprintf(&s, " %d", end-1)
+			if start != end-1 {
+				fmt.Fprintf(&s, "-%d", start)
+			}
+		})
+		fmt.Fprintf(&s, " delay=%v", f.delay)
+		if f.marked > 0 {
+			fmt.Fprintf(&s, " ce=%d", f.marked)
+		}
+		return s.String()
+	case frameData:
+		s := fmt.Sprintf("DATA %d+%d", f.offset, len(f.data))
+		if f.fin {
+			s += " FIN"
+		}
+		return s
+	case frameMaxData:
+		return fmt.Sprintf("MAX_DATA %d", f.limit)
+	case frameParams:
+		return "PARAMS " + parseParams(f.params).String()
+	case frameAckRate:
+		return fmt.Sprintf("ACK_RATE packets=%d delay=%v", f.packets, f.delay)
+	}
+	return fmt.Sprintf("frame %#x", byte(f.kind))
+}

@@ -1,0 +1,196 @@
+package stream
+
+import (
+	"errors"
+	"time"
+)
+
+// Early takes message n, below FirstNumber, of an opening in the published
+// format (MSX-1.8); fin tells that its direction ends behind it. The error is a
+// fault of the peer's.
+func (s *Stream) Early(now time.Time, n uint64, payload []byte, fin bool) error {
+	if s.acks.isDuplicate(n) {
+		s.stats.Duplicates++
+		s.acks.now = true // our answer may be lost
+		return nil
+	}
+	if err := s.rcv.message(int(n), payload, fin); err != nil {
+		return err
+	}
+	s.acks.packetReceived(now, n, true, true)
+	return nil
+}
+
+// Input takes a packet. The error is a fault of the peer's, for which the
+// connection is to be aborted; packets that are merely malformed are counted.
+func (s *Stream) Input(now time.Time, b []byte) error {
+	low, rest, ok := parseHeader(b)
+	if !ok || len(rest) == 0 {
+		s.stats.Malformed++
+		return nil
+	}
+	want := uint64(FirstNumber)
+	if largest, any := s.acks.largest(); any {
+		want = max(want, largest+1)
+	}
+	number := nearest(want, low)
+	if s.acks.isDuplicate(number) || number < FirstNumber {
+		s.stats.Duplicates++
+		return nil
+	}
+	s.stats.PacketsReceived++
+	asks, urgent, params := false, false, false
+	s.answered = false
+	r := fieldReader{b: rest}
+	for len(r.b) > 0 {
+		var f frame
+		if err := r.next(&f); err != nil {
+			s.stats.Malformed++
+			return nil
+		}
+		asks = asks || f.asks()
+		params = params || f.kind == frameParams
+		urgent = urgent || f.kind == framePing || f.kind == frameParams || f.fin
+		switch err := s.frame(now, number, &f); {
+		case errors.Is(err, errTooMany):
+			s.stats.Malformed++
+			return nil
+		case err != nil:
+			return err
+		}
+	}
+	s.proven = s.proven || s.answered && params
+	s.acks.packetReceived(now, number, asks, urgent || s.win.due)
+	return nil
+}
+
+// frame handles one frame.
+func (s *Stream) frame(now time.Time, number uint64, f *frame) error {
+	switch f.kind {
+	case frameAck:
+		s.ackReceived(now, f)
+	case frameData:
+		return s.dataReceived(f)
+	case frameMaxData:
+		s.limit = max(s.limit, f.limit)
+	case frameParams:
+		if !s.paramsRead {
+			s.paramsRead = true
+			s.peer = parseParams(f.params)
+			s.limit = max(s.limit, s.peer.MaxData)
+		}
+	case frameAckRate:
+		s.acks.rate(number, f.packets, f.delay, s.cfg.Local.AckDelay)
+	}
+	return nil
+}
+
+func (s *Stream) dataReceived(f *frame) error {
+	err := s.rcv.insert(f.offset, f.data, f.fin, s.win.limit)
+	if err == nil && f.offset+uint64(len(f.data)) == s.win.limit {
+		s.win.exhausted()
+	}
+	return err
+}
+
+// ackReceived takes an ACK: what arrived is done with, what is late is due again
+// (§4.3).
+func (s *Stream) ackReceived(now time.Time, f *frame) {
+	if f.largest >= s.loss.next {
+		s.stats.Malformed++
+		return
+	}
+	var spans [ackRanges]span
+	n := 0
+	f.ranges.each(func(start, end uint64) {
+		if n < len(spans) {
+			spans[n] = span{start, end}
+			n++
+		}
+	})
+	newest := s.newestAcked(f.largest)
+	any := false
+	for i := n - 1; i >= 0; i-- {
+		for number := max(spans[i].start, s.loss.first); number < spans[i].end; number++ {
+			if s.packetAcked(now, number, f.largest) {
+				any = true
+			}
+		}
+	}
+	trip := time.Duration(0)
+	if newest {
+		trip = s.measured(now, f)
+	}
+	if !s.loss.anyAcked || f.largest > s.loss.largestAcked {
+		s.loss.largestAcked, s.loss.anyAcked = f.largest, true
+	}
+	if f.marked > s.marked {
+		s.cc.Marked(now, int(f.marked-s.marked))
+		s.marked = f.marked
+	}
+	if any {
+		s.loss.probeTimeouts = 0
+		s.probes = 0
+	}
+	s.detectLost(now)
+	if any {
+		s.cc.EndAck(now, trip, s.loss.inFlight)
+		s.adjustAckRate()
+	}
+	s.loss.forget(now, 3*s.timeout(0))
+}
+
+// newestAcked reports whether an ACK's largest number measures a round trip: it
+// was in flight, and sent once.
+func (s *Stream) newestAcked(largest uint64) bool {
+	if largest < s.loss.first {
+		return false
+	}
+	p := s.loss.at(largest)
+	return p.state == sentInFlight && !p.again
+}
+
+// measured takes a sample of the round trip (MSX-4.9).
+func (s *Stream) measured(now time.Time, f *frame) time.Duration {
+	d := now.Sub(s.loss.at(f.largest).SentAt)
+	s.rtt.sample(d, min(f.delay, s.peer.AckDelay))
+	return s.rtt.latest
+}
+
+// packetAcked notes that a packet arrived, and reports whether that is news.
+func (s *Stream) packetAcked(now time.Time, number, largest uint64) bool {
+	p := s.loss.at(number)
+	switch p.state {
+	case sentInFlight:
+		s.loss.settled(p, sentAcked)
+		s.answered = s.answered || number >= FirstNumber
+		s.cc.Acked(now, &p.Packet)
+	case sentLost:
+		s.stats.PacketsSpurious++
+		s.loss.spurious(number, largest)
+		s.loss.settled(p, sentAcked)
+		s.cc.Spurious(now, &p.Packet)
+	default:
+		return false
+	}
+	for i, r := range p.spans {
+		s.snd.ackReceived(r, p.fin && i == 0)
+	}
+	return true
+}
+
+// detectLost finds packets that are late, and has what they carried sent again.
+func (s *Stream) detectLost(now time.Time) {
+	s.loss.lost(now, &s.rtt, func(p *sentPacket) { s.packetLost(now, p) })
+}
+
+func (s *Stream) packetLost(now time.Time, p *sentPacket) {
+	s.stats.PacketsLost++
+	s.cc.Lost(now, &p.Packet)
+	for i, r := range p.spans {
+		s.snd.spanLost(r, p.fin && i == 0)
+	}
+	s.paramsDue = s.paramsDue || p.carries&carriesParams != 0
+	s.win.due = s.win.due || p.carries&carriesMaxData != 0
+	s.ackRateDue = s.ackRateDue || p.carries&carriesAckRate != 0
+}

@@ -1,0 +1,240 @@
+package stream
+
+import (
+	"time"
+
+	"mesh.example/msp/engine/cc"
+)
+
+// Config sets up a [Stream].
+type Config struct {
+	Local      Params        // what is announced to the peer
+	PacketSize int           // of a full packet, bytes (MSX-6.2)
+	Controller cc.Controller // the connection's own
+	RTT        time.Duration // what is known of the peer; zero: nothing
+	Budget     *Budget       // of all connections of the node; nil: windows do not grow
+	Alloc      func(n int) []byte
+	Free       func([]byte)
+	// Opening tells that packets of the published format came before, sent or
+	// received (MSX-1.7).
+	Opening bool
+	// Skip is how many packet numbers are left out at the beginning.
+	Skip uint64
+}
+
+// A Stream is one connection in the extended format: both directions, without
+// its opening and its addresses. Its methods are called by one caller at a time,
+// with times that do not go back:
+//
+//	s.Input(now, packet)             // for each packet that arrived
+//	s.Push(message, room), s.Take()… // what the application wants
+//	s.Advance(now)                   // when s.NextTimeout() is due
+//	for b := s.Output(now, buf); …   // afterwards: packets that are due
+type Stream struct {
+	cfg   Config
+	peer  Params // announced by the peer, or what holds until then
+	snd   sendBuffer
+	rcv   receiveBuffer
+	win   receiveWindow
+	acks  ackState
+	loss  lossState
+	rtt   rttState
+	cc    cc.Controller
+	pacer cc.Pacer
+	stats Stats
+
+	limit uint64 // the peer's newest MAX_DATA
+
+	paramsDue  bool // ours are to be said
+	paramsRead bool // the peer's are known
+	pingDue    bool
+	ackRateDue bool
+	ackRate    ackRate // said last
+	probes     int     // packets that may leave whatever the window says
+	probeAt    uint64  // where the next probe reads
+	quietAcks  bool    // no ACK is sent yet (MSX-7.6)
+	answered   bool    // the packet at hand acknowledges one of this format
+	proven     bool    // and in the same packet the peer named its parameters
+	marked     uint64  // packets that the peer says were marked
+}
+
+// ackRate is an ACK_RATE.
+type ackRate struct {
+	packets int
+	delay   time.Duration
+}
+
+// Stats are a stream's counters.
+type Stats struct {
+	PacketsSent, PacketsReceived   uint64
+	BytesAcked, BytesReceived      uint64 // of messages: acknowledged by the peer; new from the peer, in order
+	DataSent                       uint64 // bytes of the stream, repeated ones too
+	PacketsLost, PacketsSpurious   uint64
+	ProbeTimeouts, Duplicates      uint64
+	Malformed                      uint64
+	MessagesReceived, MessagesSent uint64
+}
+
+// New returns a stream at its beginning.
+func New(cfg Config) *Stream {
+	s := &Stream{cfg: cfg, peer: unannounced, cc: cfg.Controller, paramsDue: true}
+	s.snd.free = cfg.Free
+	s.rcv.alloc, s.rcv.free, s.rcv.maxMessage = cfg.Alloc, cfg.Free, cfg.Local.MaxMessage
+	s.win = newReceiveWindow(cfg.Local.MaxData, cfg.Budget)
+	s.acks = newAckState()
+	s.loss = newLossState()
+	if !cfg.Opening {
+		s.Begin()
+	}
+	s.limit = s.peer.MaxData
+	if cfg.RTT > 0 {
+		s.rtt = rttState{latest: cfg.RTT, smoothed: cfg.RTT, variance: cfg.RTT / 2, least: cfg.RTT}
+	}
+	return s
+}
+
+// MaxMessage is the size of the largest message that the peer takes, bytes.
+func (s *Stream) MaxMessage() int { return s.peer.MaxMessage }
+
+// Peer returns what the peer has announced, or what holds until it has.
+func (s *Stream) Peer() Params { return s.peer }
+
+// Queued is how many bytes wait for the peer's acknowledgement.
+func (s *Stream) Queued() int { return int(s.snd.queued()) }
+
+// Window is how many bytes the congestion controller lets be in flight.
+func (s *Stream) Window() int { return s.cc.Window() }
+
+// InFlight is how many are.
+func (s *Stream) InFlight() int { return s.loss.inFlight }
+
+// RTT returns the smoothed round trip and its variation; zero while nothing is
+// measured.
+func (s *Stream) RTT() (smoothed, variance time.Duration) { return s.rtt.smoothed, s.rtt.variance }
+
+// Stats returns the stream's counters.
+func (s *Stream) Stats() Stats {
+	st := s.stats
+	st.BytesAcked = s.snd.delivered
+	st.BytesReceived, st.MessagesReceived = s.rcv.received, s.rcv.messages
+	return st
+}
+
+// Push queues a message, which lies in buf behind room bytes, 4 at least, and
+// is the stream's from now on. The caller sees to its size.
+func (s *Stream) Push(buf []byte, room int) {
+	s.snd.push(buf, room)
+	s.stats.MessagesSent++
+}
+
+// PushSent is Push for a message that was sent in the published format before,
+// number seq of those, last at sentAt. again tells that it was sent more than
+// once. All of them are pushed first, in order.
+func (s *Stream) PushSent(buf []byte, room int, sentAt time.Time, again bool) {
+	s.snd.push(buf, room)
+	s.sentEarly(len(buf), span{s.snd.next, s.snd.end}, false, sentAt, again)
+}
+
+// ShutdownSent is PushSent for a SHUTDOWN: bare, in a packet of its own, or with
+// the message that was pushed last.
+func (s *Stream) ShutdownSent(bare bool, sentAt time.Time, again bool) {
+	s.snd.fin, s.snd.finSent = true, true
+	if bare {
+		s.sentEarly(HeaderLen, span{s.snd.end, s.snd.end}, true, sentAt, again)
+		return
+	}
+	s.loss.at(s.loss.next - 1).fin = true
+}
+
+func (s *Stream) sentEarly(size int, r span, fin bool, at time.Time, again bool) {
+	p := s.loss.add()
+	p.spans[0], p.fin, p.again = r, fin, again
+	s.cc.Sent(at, &p.Packet, size, s.loss.inFlight)
+	s.loss.sent(p, at)
+	s.snd.next = r.end
+}
+
+// Shutdown ends the sending direction behind what is queued.
+func (s *Stream) Shutdown() { s.snd.fin = true }
+
+// Begin ends the opening: what leaves from now on is of this format.
+func (s *Stream) Begin() { s.loss.begin(FirstNumber + s.cfg.Skip) }
+
+// Delivered reports whether Shutdown was called and the peer has acknowledged
+// everything.
+func (s *Stream) Delivered() bool { return s.snd.done() }
+
+// Flushed reports whether the peer has acknowledged all messages.
+func (s *Stream) Flushed() bool { return s.snd.una == s.snd.end }
+
+// Peek reports whether there is a part to take.
+func (s *Stream) Peek() bool { return len(s.rcv.parts) > 0 }
+
+// Take removes and returns the next part that arrived. It must be there.
+func (s *Stream) Take() Part { return s.rcv.take() }
+
+// Consumed tells that the application is done with n more bytes of the stream
+// (Part.Cost), so that the peer may send as many.
+func (s *Stream) Consumed(now time.Time, n int) {
+	s.win.consumed(now, s.win.read+uint64(n), s.rtt.smoothed)
+}
+
+// EOF reports whether the peer's direction has ended and all of it was taken.
+func (s *Stream) EOF() bool { return s.rcv.ended() && len(s.rcv.parts) == 0 }
+
+// Ping asks the peer for a sign of life. An idle stream gives memory back.
+func (s *Stream) Ping() {
+	s.pingDue = true
+	s.loss.shrink()
+}
+
+// HoldAcks keeps ACKs back until ReleaseAcks (MSX-7.6).
+func (s *Stream) HoldAcks() { s.quietAcks = true }
+
+// ReleaseAcks ends that.
+func (s *Stream) ReleaseAcks() { s.quietAcks = false }
+
+// Proven reports whether a packet acknowledged one of ours and named the peer's
+// parameters. Only a peer that lives and has this connection sends such a packet:
+// one that lingers names no parameters, and a recording acknowledges nothing that
+// was sent now (MSX-7.6).
+func (s *Stream) Proven() bool { return s.proven }
+
+// SetPacketSize tells the size of full packets from now on.
+func (s *Stream) SetPacketSize(n int) {
+	if n != s.cfg.PacketSize {
+		s.cfg.PacketSize = n
+		s.cc.SetPacketSize(n)
+	}
+}
+
+// Drop frees what is queued for sending, and what lies behind gaps; with all
+// also what arrived in order. The stream is at its end.
+func (s *Stream) Drop(all bool) {
+	s.snd.drop()
+	if all {
+		s.rcv.drop()
+	} else {
+		s.rcv.dropGaps()
+	}
+	s.win.release()
+}
+
+// Next returns the number that the next packet would get: of use to who answers
+// in the stream's place when it is gone.
+func (s *Stream) Next() uint64 { return s.loss.next }
+
+// Largest is the newest packet number that was received.
+func (s *Stream) Largest() uint64 {
+	largest, _ := s.acks.largest()
+	return largest
+}
+
+// PacketsRead is how many packets were taken that were no duplicates.
+func (s *Stream) PacketsRead() uint64 { return s.stats.PacketsReceived }
+
+// Asking reports whether the peer owes an acknowledgement.
+func (s *Stream) Asking() bool { return s.loss.outstanding > 0 }
+
+// Acked is how many bytes of the stream are acknowledged without a gap.
+func (s *Stream) Acked() uint64 { return s.snd.una }

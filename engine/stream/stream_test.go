@@ -1,0 +1,252 @@
+package stream
+
+import (
+	"testing"
+	"time"
+)
+
+// wantAt fails unless so much time has passed since start.
+func (n *testNet) wantAt(why string, start time.Time, want time.Duration) {
+	n.t.Helper()
+	if got := n.now.Sub(start); got != want {
+		n.t.Errorf("%s: after %v, want %v", why, got, want)
+	}
+}
+
+// warm lets both ends measure the round trip, which is 20 ms.
+func (n *testNet) warm() {
+	n.t.Helper()
+	for range 8 {
+		for _, e := range n.ends {
+			e.send([]byte("hello"))
+			n.run(time.Second, e.Flushed)
+		}
+	}
+	for _, e := range n.ends {
+		if rtt, _ := e.RTT(); rtt != 20*time.Millisecond {
+			n.t.Fatalf("round trip of %v", rtt)
+		}
+	}
+}
+
+// dropNext drops the next k packets of an end.
+func (n *testNet) dropNext(side, k int) {
+	n.drop = func(from int, _ []byte) bool {
+		if from != side || k == 0 {
+			return false
+		}
+		k--
+		return true
+	}
+}
+
+// TestLoneLoss: [MSX-4.8] the loss of a lone message, or of what acknowledges it,
+// costs about a round trip, and the probes are two.
+func TestLoneLoss(t *testing.T) {
+	for lost := 1; lost <= 2; lost++ { // the message; the message and one probe
+		n := newNet(t, 1)
+		n.warm()
+		start, got := n.now, len(n.ends[1].got)
+		n.dropNext(0, lost)
+		n.ends[0].send([]byte("request"))
+		n.run(time.Second, func() bool { return len(n.ends[1].got) > got })
+		if d := n.now.Sub(start); d > 10*time.Millisecond+30*time.Millisecond {
+			t.Errorf("%d packets lost: arrived after %v, want about two round trips", lost, d)
+		}
+		if n.ends[0].stats.ProbeTimeouts != 1 {
+			t.Errorf("%d probe timeouts, want 1", n.ends[0].stats.ProbeTimeouts)
+		}
+	}
+}
+
+// TestGap: [MSX-4.6] a packet is lost when one sent three later is acknowledged,
+// and what was in it comes one round trip later.
+func TestGap(t *testing.T) {
+	n := newNet(t, 1)
+	n.warm()
+	start, got := n.now, len(n.ends[1].got)
+	n.dropNext(0, 1)
+	for range 6 {
+		n.ends[0].send(make([]byte, 1000))
+	}
+	n.run(time.Second, func() bool { return len(n.ends[1].got) == got+6 })
+	if d := n.now.Sub(start); d < 30*time.Millisecond || d > 35*time.Millisecond { // they leave paced
+		t.Errorf("the gap is filled after %v, want 30 ms and what three packets took to leave", d)
+	}
+	n.check(false)
+	n.run(time.Second, n.ends[0].Flushed)
+	if s := n.ends[0].stats; s.PacketsLost != 1 || s.ProbeTimeouts != 0 {
+		t.Errorf("%+v; want one packet lost, without a timeout", s)
+	}
+}
+
+// TestLate: [MSX-4.6] a packet is lost 9/8 of a round trip after one sent later.
+func TestLate(t *testing.T) {
+	n := newNet(t, 1)
+	n.warm()
+	start, got := n.now, len(n.ends[1].got)
+	n.dropNext(0, 1)
+	for range 2 {
+		n.ends[0].send(make([]byte, 1000))
+	}
+	n.run(time.Second, func() bool { return len(n.ends[1].got) == got+2 })
+	n.wantAt("the first comes again", start, 20*time.Millisecond*9/8+10*time.Millisecond)
+}
+
+// TestSpurious: [MSX-4.6] where packets overtake each other the threshold grows,
+// and after a while none is taken for lost.
+func TestSpurious(t *testing.T) {
+	n := newNet(t, 1)
+	n.warm()
+	n.jitter, n.rate = 5*time.Millisecond, 12.5e6
+	send := func() (lost uint64) {
+		before := n.ends[0].stats
+		for range 400 {
+			n.ends[0].send(make([]byte, 1000))
+		}
+		n.run(time.Minute, n.ends[0].Flushed)
+		after := n.ends[0].stats
+		if late := after.PacketsLost - before.PacketsLost; late != after.PacketsSpurious-before.PacketsSpurious {
+			t.Errorf("%d taken for lost, %d of them known to be not", late, after.PacketsSpurious-before.PacketsSpurious)
+		}
+		return after.PacketsLost - before.PacketsLost
+	}
+	first := send()
+	for range 3 {
+		send()
+	}
+	last := send()
+	if first == 0 || last > first/4 {
+		t.Errorf("%d of the first 400 packets were taken for lost, and %d of the last", first, last)
+	}
+}
+
+// TestAckRate: [MSX-4.5] a fast transfer has few ACKs, a lone message one at once.
+func TestAckRate(t *testing.T) {
+	n := newNet(t, 1)
+	n.rate = 12.5e6
+	for range 3000 {
+		n.ends[0].send(make([]byte, 4000))
+	}
+	before := n.ends[1].stats.PacketsSent
+	n.run(time.Minute, n.ends[0].Flushed)
+	packets, acks := n.ends[0].stats.PacketsSent, n.ends[1].stats.PacketsSent-before
+	if acks*6 > packets {
+		t.Errorf("%d packets of the receiver for %d of the sender", acks, packets)
+	}
+	n.rate = 0
+	start := n.now
+	n.ends[0].send([]byte("x"))
+	n.run(time.Second, n.ends[0].Flushed)
+	n.wantAt("a lone message is acknowledged at once", start, 20*time.Millisecond)
+}
+
+// TestFlowControl: [MSX-5.1], [MSX-5.2] a reader who does not read holds the
+// sender, at the window; when he reads on it goes on.
+func TestFlowControl(t *testing.T) {
+	n := newNet(t, 1)
+	n.ends[1].read = -1
+	for range 1000 {
+		n.ends[0].send(make([]byte, 1000))
+	}
+	n.run(time.Minute, func() bool { return n.ends[1].rcv.next == ours.MaxData })
+	limit := n.now.Add(time.Minute)
+	for n.step(limit) {
+	}
+	if next := n.ends[1].rcv.next; next != ours.MaxData {
+		t.Errorf("%d bytes arrived at a reader who does not read, want %d", next, ours.MaxData)
+	}
+	if s := n.ends[0].stats; s.PacketsLost+s.ProbeTimeouts != 0 {
+		t.Errorf("%+v: waiting is no loss", s)
+	}
+	n.ends[1].read = 0
+	start := n.now
+	n.run(time.Minute, n.ends[0].Flushed)
+	if d := n.now.Sub(start); d > 500*time.Millisecond {
+		t.Errorf("the rest took %v", d)
+	}
+	n.check(false)
+}
+
+// TestWindowGrows: [MSX-5.3] the window follows what the path carries.
+func TestWindowGrows(t *testing.T) {
+	n := newNet(t, 1)
+	n.delay = 100 * time.Millisecond
+	for range 4000 {
+		n.ends[0].send(make([]byte, 10_000))
+	}
+	n.ends[0].Shutdown()
+	n.run(10*time.Minute, func() bool { return n.ends[1].EOF() })
+	if size := n.ends[1].win.size; size < 1<<20 || size > maxWindow {
+		t.Errorf("window of %d bytes", size)
+	}
+	n.ends[1].Drop(true)
+	if used := n.ends[1].cfg.Budget.used; used != 0 {
+		t.Errorf("%d bytes of the budget are not given back", used)
+	}
+}
+
+// TestFaults: [MSX-3.4], [MSX-5.1], [MSX-2.6] what ends a connection.
+func TestFaults(t *testing.T) {
+	for _, c := range []struct {
+		why    string
+		frames string
+		err    error
+	}{
+		{"a message without length", "04 00 02 0000", errMessageSize},
+		{"a message that is too long", "04 00 04 80020000", errMessageSize},
+		{"data beyond the window", "04 8003ffff 02 0101", errWindow},
+		{"data behind the end", "06 00 02 0141 04 02 02 0141", errBehindEnd},
+		{"another end", "06 00 02 0141 06 00 04 01410141", errBehindEnd},
+		{"an end before what arrived", "04 08 02 0141 06 00 02 0141", errBehindEnd},
+	} {
+		n := newNet(t, 1)
+		err := n.ends[0].Input(n.now, append(unhex(t, "2040000000"), unhex(t, c.frames)...))
+		if err != c.err {
+			t.Errorf("%s: %v, want %v", c.why, err, c.err)
+		}
+		n.buffers()
+	}
+}
+
+// TestRepeatedPacket: [MSX-2.3] a packet that comes twice is dropped.
+func TestRepeatedPacket(t *testing.T) {
+	n := newNet(t, 1)
+	e := n.ends[0]
+	for range 2 {
+		if err := e.Input(n.now, unhex(t, "2040000000 04 00 02 0141")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if s := e.Stats(); s.Duplicates != 1 || s.BytesReceived != 1 {
+		t.Errorf("%+v", s)
+	}
+}
+
+// TestEarly: [MSX-1.7], [MSX-3.5] messages of the opening find their place,
+// whatever comes first.
+func TestEarly(t *testing.T) {
+	for _, order := range [][]int{{0, 1, 2, 3}, {3, 2, 1, 0}, {2, 0, 3, 1}, {1, 3, 0, 2}} {
+		n := newNet(t, 1)
+		e := n.ends[1]
+		for _, k := range order {
+			var err error
+			switch k {
+			case 0, 1:
+				err = e.Early(n.now, uint64(k), []byte{'a' + byte(k)}, false)
+			case 2: // the third, in the extended format: behind two messages of two bytes
+				err = e.Input(n.now, unhex(t, "2040000000 04 04 02 0163"))
+			case 3:
+				err = e.Early(n.now, 3, nil, true)
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			e.turn()
+		}
+		if len(e.got) != 3 || string(e.got[0])+string(e.got[1])+string(e.got[2]) != "abc" || !e.EOF() {
+			t.Errorf("%v: got %q, EOF %v", order, e.got, e.EOF())
+		}
+		n.buffers()
+	}
+}
