@@ -20,6 +20,9 @@ type closedConn struct {
 	queuedUntil time.Time // lingerUntil, as it was when last put into the queue
 	ack         Seq       // the last acknowledgement
 	flags       Flags
+	extended    bool   // the connection had switched
+	number      uint64 // its next packet's
+	largest     uint64 // the newest packet's that it received
 }
 
 func newClosedTable() closedTable {
@@ -32,6 +35,9 @@ func (t *closedTable) len() int { return len(t.byTuple) }
 func (t *closedTable) add(now time.Time, key tuple, c *Conn) {
 	r := &closedConn{tuple: key, cause: c.cause, lingerUntil: now}
 	t.byTuple[key] = r
+	if c.x != nil {
+		r.extended, r.number, r.largest = true, c.x.Next(), c.x.Largest()
+	}
 	if c.cause == Finished {
 		r.ack, r.flags = c.rcv.ack()
 		r.linger(now)
@@ -130,7 +136,7 @@ func (m *Mux) reacknowledge(now time.Time, r *closedConn, p Packet) bool {
 	}
 	if p.Kind == KindMessage {
 		r.linger(now)
-		m.owed = append(m.owed, reply{r.tuple, Packet{Kind: KindAck, Flags: r.flags, Ack: r.ack}})
+		m.owed = append(m.owed, reply{tuple: r.tuple, packet: Packet{Kind: KindAck, Flags: r.flags, Ack: r.ack}})
 	}
 	return true // anything else of its own: the peer is closing too
 }

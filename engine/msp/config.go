@@ -1,6 +1,10 @@
 package msp
 
-import "time"
+import (
+	"time"
+
+	"mesh.example/msp/engine/cc"
+)
 
 // The published protocol's numbers (docs/protocol.md); a peer may rely on them.
 const (
@@ -37,6 +41,8 @@ const (
 	rememberTime  = 60 * time.Second // a closed 4-tuple is known (§9)
 	rememberLimit = 4096             // of them, beside those that still linger
 	lingerLimit   = 1 << 16          // of them in all
+
+	windowBudget = 256 << 20 // bytes that extended connections may have announced beyond their first windows
 )
 
 // Config sets what may differ between users of a [Mux]. The zero value is
@@ -53,6 +59,12 @@ type Config struct {
 	// Silent leaves openings without a listener unanswered, so that a stranger
 	// cannot tell a port in use from one that is not (§10).
 	Silent bool
+	// Extended lets connections announce and use the extended format
+	// (docs/extension.md).
+	Extended bool
+	// Controller makes the congestion controller of an extended connection. If
+	// nil, cc.NewBBR.
+	Controller func(packetSize int) cc.Controller
 	// Alloc gives a buffer of n bytes for a message, Free takes it back when
 	// the machine is done with it. If nil, make, and nothing.
 	Alloc func(n int) []byte
@@ -80,6 +92,17 @@ func (c *Config) maxConnsPerSID() int {
 		return c.MaxConnsPerSID
 	}
 	return 1 << 14
+}
+
+// packetSize is the size of a full packet of the extended format: what fits
+// everywhere (docs/overlay.md §10).
+func (c *Config) packetSize() int { return HeaderLen + MaxMessage }
+
+func (c *Config) controller() cc.Controller {
+	if c.Controller != nil {
+		return c.Controller(c.packetSize())
+	}
+	return cc.NewBBR(c.packetSize(), 0)
 }
 
 func (c *Config) alloc(n int) []byte {

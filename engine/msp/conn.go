@@ -11,14 +11,16 @@ var (
 	ErrFull     = errors.New("msp: send queue full")
 	ErrShutdown = errors.New("msp: message after shutdown")
 	ErrClosed   = errors.New("msp: connection closed")
-	ErrEmpty    = errors.New("msp: empty message; a message has 1 to 1024 bytes")
+	ErrEmpty    = errors.New("msp: empty message; a message has 1 byte or more")
 )
 
-// A MessageSizeError is the length of a message that is too long to send.
-type MessageSizeError int
+// A MessageSizeError is the error for a message that is too long to send.
+type MessageSizeError struct {
+	Size, Limit int // bytes
+}
 
-func (e MessageSizeError) Error() string {
-	return fmt.Sprintf("msp: message of %d bytes, at most %d fit", int(e), MaxMessage)
+func (e *MessageSizeError) Error() string {
+	return fmt.Sprintf("msp: message of %d bytes, at most %d fit", e.Size, e.Limit)
 }
 
 // A Conn is one connection. Its methods are called by whoever drives its [Mux];
@@ -40,6 +42,7 @@ type Conn struct {
 
 	snd   sender
 	rcv   receiver
+	x     *extension // the extended format, in place of snd and rcv; nil before the switch
 	idle  idleState
 	stats Stats
 
@@ -47,6 +50,7 @@ type Conn struct {
 	delivered  bool      // at the end: all was acknowledged, the SHUTDOWN included
 	flushed    bool      // at the end: every message was acknowledged
 	probation  bool      // may be the ghost of an earlier connection (§9)
+	offers     bool      // the opening announces the extended format, or would
 	accepted   bool      // no longer counted in the listener's backlog
 	heard      bool      // a packet has arrived: no FIRST any more
 	plain      bool      // one without FIRST has: the peer has heard us
@@ -54,6 +58,7 @@ type Conn struct {
 	announceAt time.Time // the next ack-only FIRST; zero once heard or a message serves
 	announced  bool      // there was one
 	discard    bool      // nobody reads: take and drop what comes
+	discardDue bool      // and something may be there
 	closed     bool      // the application has let go of both directions
 	orphanAt   time.Time // give up waiting for the peer's SHUTDOWN
 
@@ -65,6 +70,9 @@ type Conn struct {
 	timer     int  // index in the Mux's heap, -1 if not there
 	deadline  time.Time
 }
+
+// StayPublished leaves a connection that was just dialled in the published format.
+func (c *Conn) StayPublished() { c.offers = false }
 
 // Local and Remote return the connection's ends.
 func (c *Conn) Local() Addr { return c.local }
@@ -83,28 +91,45 @@ func (c *Conn) Cause() Cause { return c.cause }
 func (c *Conn) Connected() bool { return c.heard }
 
 // EOF reports whether the peer's SHUTDOWN was delivered, after all its messages.
-func (c *Conn) EOF() bool { return c.rcv.shutdown }
+func (c *Conn) EOF() bool {
+	if c.x != nil {
+		return c.x.EOF()
+	}
+	return c.rcv.shutdown
+}
 
 // Delivered reports whether Shutdown was called and the peer has acknowledged
 // everything, the SHUTDOWN included.
 func (c *Conn) Delivered() bool {
-	if c.cause != Open {
+	switch {
+	case c.cause != Open:
 		return c.delivered
+	case c.x != nil:
+		return c.x.Delivered()
 	}
 	return c.snd.acked()
 }
 
 // Flushed reports whether the peer has acknowledged every message queued.
 func (c *Conn) Flushed() bool {
-	if c.cause != Open {
+	switch {
+	case c.cause != Open:
 		return c.flushed
+	case c.x != nil:
+		return c.x.Flushed()
 	}
 	return len(c.snd.queue) == 0
 }
 
 // QuietTime is how long a peer that missed our last acknowledgement may take to
 // repeat itself once or twice.
-func (c *Conn) QuietTime() time.Duration { return min(3*c.snd.rtt.timeout(0), maxTimeout) }
+func (c *Conn) QuietTime() time.Duration {
+	rtt := c.snd.rtt
+	if c.x != nil {
+		rtt.smoothed, rtt.variance = c.x.RTT()
+	}
+	return min(3*rtt.timeout(0), maxTimeout)
+}
 
 // State returns the state bits of §12.
 func (c *Conn) State() State {
@@ -117,7 +142,7 @@ func (c *Conn) State() State {
 	set(c.heard, ReceivedPacket)
 	set(c.heardData, ReceivedData)
 	set(c.snd.shutdown, ShutdownLocal)
-	set(c.rcv.shutdown, ShutdownRemote)
+	set(c.EOF(), ShutdownRemote)
 	set(c.cause != Open, Closed)
 	set(c.cause == TimedOut || c.cause == Failure, Failed)
 	set(c.cause == Refused || c.cause == Reset, Stopped)
@@ -128,16 +153,28 @@ func (c *Conn) State() State {
 // Stats returns the connection's counters.
 func (c *Conn) Stats() Stats {
 	s := c.stats
+	if c.x != nil {
+		c.extendedStats(&s)
+		return s
+	}
 	s.RTT, s.RTTVar = c.snd.rtt.smoothed, c.snd.rtt.variance
 	s.Window, s.InFlight, s.Queued = c.snd.window.size, c.snd.sent, len(c.snd.queue)
 	s.Held, s.Stalled = c.rcv.held, c.snd.stalled
 	return s
 }
 
-// Room returns how many messages can be queued now.
+// Room returns how many messages can be queued now, of an extended connection
+// 1 if there is room.
 func (c *Conn) Room() int {
 	if c.cause != Open || c.snd.shutdown {
 		return 0
+	}
+	if c.x != nil {
+		if c.x.Queued() >= max(extendedQueue, 2*c.x.Window()) {
+			c.x.room = true
+			return 0
+		}
+		return 1
 	}
 	return max(c.mux.cfg.sendQueue()-len(c.snd.queue), 0)
 }
@@ -148,8 +185,8 @@ func (c *Conn) Send(msg []byte) error {
 	switch {
 	case len(msg) == 0:
 		return ErrEmpty
-	case len(msg) > MaxMessage:
-		return MessageSizeError(len(msg))
+	case len(msg) > c.MaxMessage():
+		return &MessageSizeError{len(msg), c.MaxMessage()}
 	}
 	if err := c.canQueue(); err != nil {
 		return err
@@ -184,7 +221,11 @@ func (c *Conn) canQueue() error {
 }
 
 func (c *Conn) queue(buf []byte) {
-	c.snd.push(buf)
+	if c.x != nil {
+		c.x.Push(buf, HeaderLen)
+	} else {
+		c.snd.push(buf)
+	}
 	c.mux.touch(c)
 }
 
@@ -230,6 +271,12 @@ func (c *Conn) Shutdown() {
 	if c.cause != Open || c.snd.shutdown {
 		return
 	}
+	if c.x != nil {
+		c.snd.shutdown = true
+		c.x.Shutdown()
+		c.mux.touch(c)
+		return
+	}
 	bare := c.mux.cfg.alloc(HeaderLen)
 	if !c.snd.pushShutdown(bare) {
 		c.mux.cfg.free(bare)
@@ -242,11 +289,16 @@ func (c *Conn) Shutdown() {
 // next message with bytes is answered by STOP.
 func (c *Conn) Discard() {
 	c.discard = true
+	switch {
+	case c.x != nil:
+		c.discardDue = c.x.Peek()
+	case c.cause == Open:
+		c.settle()
+	}
 	if c.cause != Open {
-		c.rcv.drop(c.mux.cfg.free)
+		c.drop(true)
 		return
 	}
-	c.settle()
 	c.mux.touch(c)
 }
 
@@ -270,7 +322,7 @@ func (c *Conn) Leave() {
 // orphanTimeout is how long a connection that the application has let go of
 // waits for the peer: to take what is queued, or to end its direction.
 func (c *Conn) orphanTimeout() time.Duration {
-	if c.snd.acked() {
+	if c.Delivered() {
 		return orphanTimeout
 	}
 	return orphanStall
@@ -308,14 +360,24 @@ func (c *Conn) Fail() {
 func (c *Conn) end(cause Cause) {
 	c.delivered, c.flushed = c.Delivered(), c.Flushed()
 	c.cause = cause
-	c.snd.drop(c.mux.cfg.free)
-	if cause == Aborted || c.discard || c.probation {
-		c.rcv.drop(c.mux.cfg.free)
-	} else {
-		c.rcv.dropGaps(c.mux.cfg.free)
-	}
+	c.drop(cause == Aborted || c.discard || c.probation)
 	c.mux.touch(c)
 	c.news()
+}
+
+// drop frees what is queued and what lies behind gaps; with all what arrived in
+// order, too.
+func (c *Conn) drop(all bool) {
+	free := c.mux.cfg.free
+	c.snd.drop(free)
+	if c.x != nil {
+		c.x.Drop(all)
+	}
+	if all {
+		c.rcv.drop(free)
+	} else {
+		c.rcv.dropGaps(free)
+	}
 }
 
 // news puts the connection in the list of events.

@@ -18,8 +18,8 @@
 // The rules implemented are numbered in docs/protocol.md; comments cite them
 // as §n.
 //
-// # Limitations
-//
-// This is the published protocol: messages of up to 1,024 bytes, cumulative
-// acknowledgements of 16 bits, no window but a withheld acknowledgement.
+// A connection begins in the published format: messages of up to 1,024 bytes,
+// cumulative acknowledgements of 16 bits, no window but a withheld
+// acknowledgement. If both ends announce that they read the extended format
+// (docs/extension.md), it goes on in that, as a stream of package stream.
 package msp

@@ -19,6 +19,7 @@ type script struct {
 	toSend   [][]byte
 	sent     int
 	got      [][]byte
+	part     []byte // of the message at hand
 	eof      bool
 	slow     bool
 	pensive  bool // ends its direction only after the last message is under way
@@ -37,12 +38,20 @@ func (a *script) step(s *sim) {
 		a.c.Shutdown()
 	}
 	for !s.now.Before(a.nextRead) {
-		b := a.c.Take()
-		if b == nil {
+		p, ok := a.c.TakePart()
+		if !ok {
 			break
 		}
-		a.got = append(a.got, append([]byte(nil), b...))
-		a.c.mux.cfg.free(b)
+		a.part = append(a.part, p.Data...)
+		if p.Buf != nil {
+			a.c.mux.cfg.free(p.Buf)
+		}
+		a.c.Consumed(s.now, p.Cost)
+		if !p.Ends {
+			continue
+		}
+		a.got = append(a.got, a.part)
+		a.part = nil
 		if a.slow {
 			pause := 100
 			if s.rng.IntN(50) == 0 {

@@ -9,6 +9,13 @@ func (c *Conn) receive(now time.Time, p Packet) {
 		c.stopReceived()
 		return
 	}
+	if c.x == nil && c.extends(p) {
+		c.extend(now)
+	}
+	if c.x != nil {
+		c.receiveOpening(now, p)
+		return
+	}
 	una := c.snd.una
 	if p.Kind != KindFlags && !c.ackReceived(now, p) {
 		c.stats.Dropped++
@@ -104,7 +111,7 @@ func (c *Conn) stopReceived() {
 	case c.cause != Open:
 	case !c.heard:
 		c.end(Refused)
-	case c.rcv.shutdown && c.snd.onlyShutdownLeft():
+	case c.x == nil && c.rcv.shutdown && c.snd.onlyShutdownLeft():
 		c.snd.drop(c.mux.cfg.free)
 		c.end(Finished)
 	default:

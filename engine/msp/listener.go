@@ -13,6 +13,8 @@ type Listener struct {
 	// Allow, if set, is asked for each opening; false refuses it with STOP. It
 	// must not call the Mux.
 	Allow func(remote Addr) bool
+	// Published leaves its connections in the published format.
+	Published bool
 
 	mux     *Mux
 	addr    Addr
@@ -85,6 +87,12 @@ func (m *Mux) open(now time.Time, l *Listener, t tuple, p Packet) {
 	}
 	c.ackWanted = true // "answered at once, with 00 ffff if there is nothing to acknowledge yet" (§6.2)
 	c.ackNow = ghost
+	if m.cfg.Extended && !l.Published && p.Flags&FlagExtended != 0 {
+		c.extend(now)
+		if ghost {
+			c.x.HoldAcks()
+		}
+	}
 	c.receive(now, p)
 }
 
@@ -99,21 +107,34 @@ func (m *Mux) inputProbation(now time.Time, c *Conn, p Packet) {
 		m.reacknowledge(now, m.closed.get(now, t), p)
 		return
 	case p.Flags&(FlagFirst|FlagStop) == 0:
-		if c.listener.waiting >= c.listener.Backlog {
-			m.stats.BacklogDrops++
-			return // to be repeated, as every opening that finds the backlog full
+		if c.x != nil || !m.endProbation(c) {
+			return
 		}
-		c.probation = false
-		c.listener.ghosts--
-		c.listener.waiting++
-		m.stats.Accepted++
-		m.closed.forget(t)
-		c.news()
 		c.settle()
 	case p.Kind != KindFlags:
 		c.ackNow = true // a repeated opening: our answer may be lost
 	}
 	c.receive(now, p)
+}
+
+// endProbation lets a connection whose peer has proven that it lives join the
+// backlog. It reports false if that is full: the packet is to be repeated, as
+// every opening that finds it so.
+func (m *Mux) endProbation(c *Conn) bool {
+	if c.listener.waiting >= c.listener.Backlog {
+		m.stats.BacklogDrops++
+		return false
+	}
+	c.probation = false
+	c.listener.ghosts--
+	c.listener.waiting++
+	m.stats.Accepted++
+	m.closed.forget(tuple{c.local, c.remote})
+	if c.x != nil {
+		c.x.ReleaseAcks()
+	}
+	c.news()
+	return true
 }
 
 // Accept takes the connection out of its listener's backlog, where it counts

@@ -3,6 +3,8 @@ package msp
 import (
 	"errors"
 	"time"
+
+	"mesh.example/msp/engine/stream"
 )
 
 // ErrInUse is the error of Dial and Listen for an address that is taken.
@@ -22,19 +24,21 @@ type Mux struct {
 	stops     stopLimiter
 	timers    timerHeap
 	stats     MuxStats
-	byPeers   int // connections that peers opened
+	byPeers   int           // connections that peers opened
+	budget    stream.Budget // of the windows of extended connections
 
 	dirty  []*Conn // to be polled
 	events []*Conn // with news for the driver
 	out    Emit    // during Poll
 	owed   []reply // packets that belong to no connection
-	arena  []byte  // of packets without a message, until the next Poll
+	arena  []byte  // of packets that are built, until the next Poll
 }
 
 // reply is a packet in answer to one of an unknown connection.
 type reply struct {
 	tuple
-	packet Packet
+	packet   Packet
+	extended []byte // in place of packet, if not nil
 }
 
 // NewMux returns an empty Mux.
@@ -46,6 +50,7 @@ func NewMux(cfg Config) *Mux {
 		peers:     newPeerTable(),
 		closed:    newClosedTable(),
 		stops:     newStopLimiter(),
+		budget:    stream.Budget{Limit: windowBudget},
 	}
 }
 
@@ -60,6 +65,7 @@ func (m *Mux) Dial(now time.Time, local, remote Addr, announce time.Duration) (*
 	}
 	c := m.newConn(now, t)
 	c.announceAt = now.Add(announce)
+	c.offers = m.cfg.Extended
 	m.stats.Opened++
 	m.touch(c)
 	return c, nil
@@ -89,6 +95,8 @@ func (m *Mux) Input(now time.Time, local, remote Addr, b []byte) {
 	t := tuple{local, remote}
 	c := m.conns[t]
 	switch {
+	case m.cfg.Extended && stream.IsPacket(b) && (c == nil || c.readsExtended()):
+		m.inputExtended(now, t, c, b)
 	case c == nil:
 		m.inputUnknown(now, t, p)
 	case c.cause != Open:
@@ -148,7 +156,7 @@ func (m *Mux) stop(now time.Time, t tuple) {
 		return
 	}
 	m.stats.StopsSent++
-	m.owed = append(m.owed, reply{t, Packet{Flags: FlagStop}})
+	m.owed = append(m.owed, reply{tuple: t, packet: Packet{Flags: FlagStop}})
 }
 
 // touch puts c in the list of connections to poll.
@@ -175,7 +183,10 @@ func (m *Mux) Poll(now time.Time, emit Emit) {
 	m.arena = m.arena[:0]
 	m.out = emit
 	for _, r := range m.owed {
-		emit(r.local, r.remote, m.scratch(r.packet))
+		if r.extended == nil {
+			r.extended = m.scratch(r.packet)
+		}
+		emit(r.local, r.remote, r.extended)
 	}
 	m.owed = m.owed[:0]
 	for i := 0; i < len(m.dirty); i++ { // grows while it is walked
@@ -201,6 +212,21 @@ func (m *Mux) scratch(p Packet) []byte {
 	start := len(m.arena)
 	m.arena = AppendPacket(m.arena, p)
 	return m.arena[start:len(m.arena):len(m.arena)]
+}
+
+// packetRoom returns room for a packet to be built in the arena, which
+// packetBuilt then takes.
+func (m *Mux) packetRoom() []byte {
+	n := m.cfg.packetSize()
+	if cap(m.arena)-len(m.arena) < n {
+		m.arena = make([]byte, 0, max(2*cap(m.arena), 16*n))
+	}
+	return m.arena[len(m.arena):len(m.arena)]
+}
+
+func (m *Mux) packetBuilt(b []byte) []byte {
+	m.arena = m.arena[:len(m.arena)+len(b)]
+	return b[:len(b):len(b)]
 }
 
 // forget removes an ended connection and remembers that it was.
@@ -261,7 +287,7 @@ func (m *Mux) Stats() MuxStats {
 func (m *Mux) keepAliveGroup(now time.Time, c *Conn) {
 	limit := now.Add(keepAliveGroup)
 	for _, d := range c.peer.conns {
-		if d.ackNow || !d.heard || d.probation || d.cause != Open || d.local.SID != c.local.SID {
+		if d.x != nil || d.ackNow || !d.heard || d.probation || d.cause != Open || d.local.SID != c.local.SID {
 			continue
 		}
 		if !d.idle.keepAliveAt().After(limit) {

@@ -7,7 +7,7 @@ func (c *Conn) advance(now time.Time) {
 	if c.cause != Open {
 		return
 	}
-	if !now.Before(c.idle.deadAt()) {
+	if !now.Before(c.deadAt()) {
 		c.end(TimedOut)
 		return
 	}
@@ -20,6 +20,10 @@ func (c *Conn) advance(now time.Time) {
 	}
 	if c.closed && c.orphanAt.IsZero() {
 		c.orphanAt = now.Add(c.orphanTimeout())
+	}
+	if c.x != nil {
+		c.advanceExtended(now)
+		return
 	}
 	c.snd.advance(now)
 	if !c.announceAt.IsZero() && !now.Before(c.announceAt) {
@@ -64,6 +68,9 @@ func (c *Conn) output(now time.Time) {
 	case c.cause != Open:
 		c.lastWords(now)
 		return
+	case c.x != nil:
+		c.outputExtended(now)
+		return
 	case c.probation:
 		if c.ackNow {
 			c.sendAck(now)
@@ -89,6 +96,10 @@ func (c *Conn) lastWords(now time.Time) {
 	switch {
 	case c.stopDue:
 		c.send(now, c.mux.scratch(Packet{Flags: FlagStop}))
+	case c.x != nil:
+		if c.cause == Finished {
+			c.outputExtended(now)
+		}
 	case c.cause == Finished && (c.ackNow || c.ackWanted):
 		c.sendAck(now)
 	}
@@ -100,6 +111,9 @@ func (c *Conn) header() (Seq, Flags) {
 	ack, flags := c.rcv.ack()
 	if !c.heard {
 		flags |= FlagFirst
+		if c.offers {
+			flags |= FlagExtended
+		}
 	}
 	return ack, flags
 }
@@ -116,14 +130,25 @@ func (c *Conn) send(now time.Time, data []byte) {
 	c.mux.emit(c.local, c.remote, data)
 }
 
+// deadAt returns when the connection ends for silence.
+func (c *Conn) deadAt() time.Time {
+	if c.x != nil {
+		return c.extendedDeadAt()
+	}
+	return c.idle.deadAt()
+}
+
 // nextTimeout returns when advance has something to do; zero if never.
 func (c *Conn) nextTimeout() time.Time {
 	if c.cause != Open {
 		return time.Time{}
 	}
-	at := c.idle.deadAt()
+	at := c.deadAt()
 	if c.probation {
 		return at
+	}
+	if c.x != nil {
+		return c.nextExtended()
 	}
 	if c.heard {
 		at = earlier(at, c.idle.keepAliveAt())

@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// Flags is the first byte of every packet (§2). Bits 0x10 to 0x80 are sent as
+// Flags is the first byte of every packet (§2). Bits 0x20 to 0x80 are sent as
 // zero and ignored on receipt.
 type Flags byte
 
@@ -16,14 +16,15 @@ const (
 	FlagAck                        // the ack field is valid
 	FlagFirst                      // the sender has received nothing of this connection
 	FlagStop                       // abort
+	FlagExtended                   // in an opening: the sender reads the extended format (docs/extension.md §1)
 
-	knownFlags = FlagShutdown | FlagAck | FlagFirst | FlagStop
+	knownFlags = FlagShutdown | FlagAck | FlagFirst | FlagStop | FlagExtended
 )
 
 // String gives the set flags' names, joined by "|", or "0".
 func (f Flags) String() string {
 	var names []string
-	for i, name := range [...]string{"SHUTDOWN", "ACK", "FIRST", "STOP"} {
+	for i, name := range [...]string{"SHUTDOWN", "ACK", "FIRST", "STOP", "EXT"} {
 		if f&(1<<i) != 0 {
 			names = append(names, name)
 		}

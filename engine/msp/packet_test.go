@@ -117,12 +117,12 @@ func TestPacketString(t *testing.T) {
 	for _, c := range []struct{ got, want string }{
 		{Packet{Flags: FlagStop}.String(), "STOP"},
 		{Packet{}.String(), "0"},
-		{Packet{Kind: KindAck, Flags: FlagFirst | 0x30, Ack: noAck}.String(), "FIRST|0x30 ack=65535"},
+		{Packet{Kind: KindAck, Flags: FlagFirst | 0x30, Ack: noAck}.String(), "FIRST|EXT|0x20 ack=65535"},
 		{Packet{KindMessage, FlagAck | FlagShutdown, 3, 4, []byte("ab")}.String(), "SHUTDOWN|ACK ack=3 seq=4 len=2"},
 		{(Listening | Closed | Stopped).String(), "LISTENING|CLOSED|STOPPED"},
 		{State(0).String(), "0"},
 		{TimedOut.String(), "timed out"},
-		{MessageSizeError(1025).Error(), "msp: message of 1025 bytes, at most 1024 fit"},
+		{(&MessageSizeError{1025, 1024}).Error(), "msp: message of 1025 bytes, at most 1024 fit"},
 		{addr('A', 7).String(), "41000000…:7"},
 	} {
 		if c.got != c.want {

@@ -35,8 +35,8 @@ func TestMessageSizes(t *testing.T) {
 	if err := h.c.Send(nil); err != ErrEmpty {
 		t.Errorf("empty message: %v, want %v", err, ErrEmpty)
 	}
-	var size MessageSizeError
-	if err := h.c.Send(make([]byte, MaxMessage+1)); !errors.As(err, &size) || size != MaxMessage+1 {
+	var size *MessageSizeError
+	if err := h.c.Send(make([]byte, MaxMessage+1)); !errors.As(err, &size) || size.Size != MaxMessage+1 {
 		t.Errorf("message of 1025 bytes: %v", err)
 	}
 	h.turn()

@@ -19,6 +19,11 @@ type Stats struct {
 	Queued   int           // messages not yet acknowledged, those in flight included
 	Held     int           // messages received that wait for their order or for the reader
 	Stalled  bool          // the peer's reader does not read
+
+	// Of an extended connection, where Window, InFlight and Queued are bytes, and
+	// Retransmitted packets.
+	Extended bool
+	Spurious uint64 // packets that were taken for lost and were not
 }
 
 // MuxStats counts what a [Mux] has done and the sizes of its tables.
@@ -34,4 +39,5 @@ type MuxStats struct {
 	BacklogDrops                uint64 // openings dropped for a full backlog or table
 	Filtered                    uint64 // openings refused by a listener's filter
 	Probations                  uint64 // openings on a remembered 4-tuple (§9)
+	Extended                    uint64 // connections that switched to the extended format
 }

@@ -86,7 +86,7 @@ func (n *stockNode) Input(now time.Time, local, remote Addr, b []byte) {
 		case p.Flags&FlagStop != 0:
 			return
 		case !n.listening || p.Flags&FlagFirst == 0:
-			n.owed = append(n.owed, reply{t, stopPacket})
+			n.owed = append(n.owed, reply{tuple: t, packet: stopPacket})
 			return
 		}
 		c = n.newConn(now, t)

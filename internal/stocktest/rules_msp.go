@@ -85,7 +85,10 @@ func ParseMSP(b []byte) (msp.Packet, error) {
 }
 
 func legal(p *msp.Packet, n int) error {
-	const flags = msp.FlagShutdown | msp.FlagAck | msp.FlagFirst | msp.FlagStop
+	flags := msp.FlagShutdown | msp.FlagAck | msp.FlagFirst | msp.FlagStop
+	if p.Flags&msp.FlagFirst != 0 {
+		flags |= msp.FlagExtended // ignored (docs/extension.md §1.1)
+	}
 	switch {
 	case p.Flags&^flags != 0:
 		return errors.New("flags that stock does not know")

@@ -118,7 +118,7 @@ func TestRulesRefuse(t *testing.T) {
 		{"version", one(links(5, 0, 0xff, 200, 0xff))},
 		{"interface", one(links(6, 1, 0xff, 1, 0xff, 16))},
 		{"without records", one(links(0))},
-		{"flags that stock does not know", one(packet(msp.Packet{Kind: msp.KindAck, Flags: 0x14, Ack: 0xffff}))},
+		{"flags that stock does not know", one(packet(msp.Packet{Kind: msp.KindAck, Flags: 0x24, Ack: 0xffff}))},
 		{"a STOP is 1 byte", one(packet(msp.Packet{Kind: msp.KindAck, Flags: msp.FlagStop, Ack: 0xffff}))},
 		{"an ack field without ACK", one(packet(msp.Packet{Kind: msp.KindAck, Flags: msp.FlagFirst}))},
 		{"FIRST from one", one(packet(msp.Packet{Kind: msp.KindAck, Flags: msp.FlagFirst | msp.FlagAck}))},

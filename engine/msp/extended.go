@@ -1,0 +1,361 @@
+package msp
+
+import (
+	"time"
+
+	"mesh.example/msp/engine/stream"
+)
+
+// Extended connections (docs/extension.md): the two ends announce themselves in
+// a bit of the opening, and then speak the format of package stream. What is here
+// is the switch, and what a connection does the same way in either format: life,
+// silence and the end.
+
+// extendedQueue is the least that an extended connection queues for sending,
+// bytes; more if its window asks for it.
+const extendedQueue = 256 << 10
+
+// probationNumbers is the range in which the packet numbers of a connection on
+// probation start.
+const probationNumbers = 1 << 30
+
+// extendedParams are what an end announces of itself (docs/extension.md §2.2).
+var extendedParams = stream.Params{
+	MaxMessage:  64 << 10,
+	MaxData:     256 << 10,
+	IdleTimeout: 30 * time.Second,
+	AckDelay:    25 * time.Millisecond,
+}
+
+// extension is an extended connection's state beside the published one's.
+type extension struct {
+	*stream.Stream
+	askedAt time.Time // when something was sent that the peer has to answer, and nothing was heard since; zero: nothing was
+	una     uint64    // bytes acknowledged, when that was last looked at
+	told    told      // what news were of last
+	eof     bool      // the peer's end was told
+	pinged  bool      // for the silence that there is
+	room    bool      // there was room, when that was last looked at
+}
+
+// told is what is news when it changes.
+type told struct {
+	delivered  bool
+	maxMessage int
+}
+
+// Extended reports whether the connection has switched to the extended format.
+func (c *Conn) Extended() bool { return c.x != nil }
+
+// MaxMessage returns the size of the largest message that can be sent now: 1,024
+// bytes until the peer has announced more.
+func (c *Conn) MaxMessage() int {
+	if c.x != nil {
+		return c.x.MaxMessage()
+	}
+	return MaxMessage
+}
+
+// extend switches the connection to the extended format. What was sent before
+// keeps its place (MSX-1.7). On probation packet numbers start where no earlier
+// connection can have, so that a recording does not acknowledge them (MSX-7.6).
+func (c *Conn) extend(now time.Time) {
+	skip := uint64(0)
+	if c.probation {
+		skip = uint64(now.UnixMicro()) % probationNumbers
+	}
+	x := stream.New(stream.Config{
+		Skip:       skip,
+		Local:      extendedParams,
+		PacketSize: c.mux.cfg.packetSize(),
+		Controller: c.mux.cfg.controller(),
+		RTT:        c.snd.rtt.smoothed,
+		Budget:     &c.mux.budget,
+		Alloc:      c.mux.cfg.alloc,
+		Free:       c.mux.cfg.free,
+		Opening:    true,
+	})
+	for i := range c.snd.queue[:c.snd.sent] {
+		m := &c.snd.queue[i]
+		bare := m.shutdown && len(m.buf) == HeaderLen
+		if bare {
+			c.mux.cfg.free(m.buf)
+		} else {
+			x.PushSent(m.buf, HeaderLen, m.sentAt, m.sends > 1)
+		}
+		if m.shutdown {
+			x.ShutdownSent(bare, m.sentAt, m.sends > 1)
+		}
+	}
+	x.Begin()
+	for _, m := range c.snd.queue[c.snd.sent:] {
+		if len(m.buf) > HeaderLen {
+			x.Push(m.buf, HeaderLen)
+		} else {
+			c.mux.cfg.free(m.buf)
+		}
+	}
+	if c.snd.shutdown {
+		x.Shutdown()
+	}
+	c.snd.queue, c.snd.sent, c.snd.timeoutAt = nil, 0, time.Time{}
+	c.announceAt = time.Time{}
+	c.ackNow, c.ackWanted = false, false
+	c.x = &extension{Stream: x, askedAt: c.idle.lastSent}
+	c.mux.stats.Extended++
+}
+
+// extends reports whether a published packet shows that the peer reads the
+// extended format, and nothing was received before (MSX-1.4).
+func (c *Conn) extends(p Packet) bool {
+	return c.offers && !c.heard && p.Flags&(FlagExtended|FlagFirst|FlagStop) == FlagExtended|FlagFirst
+}
+
+// receiveOpening takes a published packet of a connection that has switched: one
+// of the peer's opening (MSX-1.8).
+func (c *Conn) receiveOpening(now time.Time, p Packet) {
+	const want = FlagExtended | FlagFirst
+	n := p.Seq.sub(c.mux.cfg.initialSeq)
+	switch {
+	case p.Flags&want != want:
+		c.stats.Dropped++
+		return
+	case p.Kind != KindMessage:
+		c.x.Ping() // our answer may be lost
+	case n < 0 || n >= stream.FirstNumber:
+		c.stats.Dropped++
+		return
+	default:
+		c.heardData = true
+		if err := c.x.Early(now, uint64(n), p.Payload, p.Flags&FlagShutdown != 0); err != nil {
+			c.Stop()
+			return
+		}
+	}
+	c.heardExtended(now)
+}
+
+// readsExtended reports whether a packet of the extended format can be meant: by
+// a peer to whom we have announced that we read it (MSX-1.5).
+func (c *Conn) readsExtended() bool { return c.x != nil || c.offers && !c.heard }
+
+// inputExtended takes a packet of the extended format, of connection c if there
+// is one.
+func (m *Mux) inputExtended(now time.Time, t tuple, c *Conn, b []byte) {
+	if c == nil {
+		m.inputUnknownExtended(now, t, b)
+		return
+	}
+	c.stats.PacketsReceived++
+	if c.cause != Open {
+		return
+	}
+	if c.x == nil {
+		c.extend(now)
+	}
+	read := c.x.PacketsRead()
+	if err := c.x.Input(now, b); err != nil {
+		c.Stop()
+		return
+	}
+	if c.x.PacketsRead() == read || c.probation && (!c.x.Proven() || !m.endProbation(c)) {
+		return
+	}
+	c.heardExtended(now)
+}
+
+// inputUnknownExtended answers a packet of no open connection: of one that
+// lingers with an acknowledgement, of others with STOP (MSX-7.4, MSX-7.5).
+func (m *Mux) inputUnknownExtended(now time.Time, t tuple, b []byte) {
+	m.stats.Unknown++
+	r := m.closed.get(now, t)
+	switch {
+	case r.lingers(now):
+		if !r.extended {
+			return
+		}
+		if answer := stream.Answer(nil, b, r.largest, r.number); answer != nil {
+			r.number++
+			r.linger(now)
+			m.owed = append(m.owed, reply{tuple: t, extended: answer})
+		}
+	case r == nil, r.cause == Aborted, r.cause == TimedOut:
+		m.stop(now, t)
+	}
+}
+
+// heardExtended notes what a packet has brought: life, acknowledgements, data,
+// the end.
+func (c *Conn) heardExtended(now time.Time) {
+	c.idle.lastHeard = now
+	c.x.pinged = false
+	c.x.askedAt = time.Time{}
+	if c.x.Asking() {
+		c.x.askedAt = now
+	}
+	if !c.heard {
+		c.heard = true
+		c.announceAt = time.Time{}
+		c.news()
+	}
+	if c.discard && c.x.Peek() && c.x.Delivered() {
+		c.Stop() // nobody will ever read it (§8.1)
+		return
+	}
+	c.settleExtended(now)
+	c.mux.touch(c)
+}
+
+// settleExtended does what follows from the state of the stream.
+func (c *Conn) settleExtended(now time.Time) {
+	if c.probation {
+		return
+	}
+	if acked := c.x.Acked(); acked != c.x.una {
+		c.x.una = acked
+		c.orphanAt = time.Time{} // there is progress: the time begins anew
+		c.peer.rtt.smoothed, c.peer.rtt.variance = c.x.RTT()
+		c.news()
+	}
+	if told := (told{c.x.Delivered(), c.x.MaxMessage()}); told != c.x.told {
+		c.x.told = told
+		c.news()
+	}
+	if c.x.Peek() {
+		c.heardData = true
+		if c.discard {
+			c.discardExtended(now)
+		}
+		c.news()
+	}
+	c.endExtended()
+}
+
+// endExtended tells of the peer's end, once, and ends the connection if that of
+// our direction is delivered as well.
+func (c *Conn) endExtended() {
+	if !c.x.EOF() {
+		return
+	}
+	if !c.x.eof {
+		c.x.eof = true
+		c.news()
+	}
+	if c.cause == Open && c.x.Delivered() {
+		c.end(Finished)
+	}
+}
+
+func (c *Conn) discardExtended(now time.Time) {
+	for c.x.Peek() {
+		p := c.x.Take()
+		c.mux.cfg.free(p.Buf)
+		c.x.Consumed(now, p.Cost)
+	}
+}
+
+// Consumed tells that the application is done with parts of these costs, so that
+// the peer may send as much. It does nothing for a published connection, where
+// taking is what counts.
+func (c *Conn) Consumed(now time.Time, cost int) {
+	if c.x != nil && c.cause == Open && cost > 0 {
+		c.x.Consumed(now, cost)
+		c.mux.touch(c)
+	}
+}
+
+// TakePart consumes the next part of a message that arrived, and reports whether
+// there was one. In the published format it is a whole message. The part's
+// buffer is the caller's until it gives it to Config.Free.
+func (c *Conn) TakePart() (p stream.Part, ok bool) {
+	if c.x == nil {
+		b := c.Take()
+		return stream.Part{Data: b, Ends: true, Buf: b}, b != nil
+	}
+	if c.probation || !c.x.Peek() {
+		return p, false
+	}
+	p = c.x.Take()
+	c.endExtended()
+	return p, true
+}
+
+// HasPart reports whether TakePart would give one.
+func (c *Conn) HasPart() bool {
+	if c.x == nil {
+		return c.Peek() != nil
+	}
+	return !c.probation && c.x.Peek()
+}
+
+// advanceExtended does what is due at now, of a connection that is open.
+func (c *Conn) advanceExtended(now time.Time) {
+	if c.x.room && c.Room() > 0 {
+		c.x.room = false
+		c.news()
+	}
+	if c.discardDue {
+		c.discardDue = false
+		c.settleExtended(now)
+	}
+	if at := c.pingAt(); !c.x.pinged && !now.Before(at) {
+		c.x.pinged = true
+		c.x.Ping()
+	}
+	if c.cause == Open {
+		c.x.Advance(now)
+	}
+}
+
+// outputExtended hands the packets that are due to the Mux.
+func (c *Conn) outputExtended(now time.Time) {
+	for {
+		b := c.x.Output(now, c.mux.packetRoom())
+		if len(b) == 0 {
+			return
+		}
+		if c.x.askedAt.IsZero() && c.x.Asking() {
+			c.x.askedAt = now
+		}
+		c.send(now, c.mux.packetBuilt(b))
+	}
+}
+
+// extendedDeadAt returns when the connection ends for silence: after 10 s while
+// the peer owes an answer, else after what both ends have agreed on (MSX-7.1,
+// MSX-7.2).
+func (c *Conn) extendedDeadAt() time.Time {
+	if c.x.Asking() && !c.x.askedAt.IsZero() {
+		return c.x.askedAt.Add(idleTimeout)
+	}
+	return c.idle.lastHeard.Add(c.idleTime())
+}
+
+func (c *Conn) idleTime() time.Duration {
+	return min(extendedParams.IdleTimeout, c.x.Peer().IdleTimeout)
+}
+
+// pingAt returns when a peer that is silent is asked for a sign of life.
+func (c *Conn) pingAt() time.Time { return c.idle.lastHeard.Add(c.idleTime() / 3) }
+
+// nextExtended returns when advance has something to do.
+func (c *Conn) nextExtended() time.Time {
+	at := earlier(c.x.NextTimeout(), c.extendedDeadAt())
+	if !c.x.pinged {
+		at = earlier(at, c.pingAt())
+	}
+	return earlier(at, c.orphanAt)
+}
+
+// extendedStats fills in what the stream counts.
+func (c *Conn) extendedStats(s *Stats) {
+	x := c.x.Stats()
+	s.Extended = true
+	s.MessagesSent, s.MessagesReceived = x.MessagesSent, x.MessagesReceived
+	s.BytesAcked, s.BytesReceived = x.BytesAcked, x.BytesReceived
+	s.Retransmitted, s.Spurious = x.PacketsLost, x.PacketsSpurious
+	s.Timeouts, s.Duplicates = x.ProbeTimeouts, x.Duplicates
+	s.Dropped += x.Malformed
+	s.RTT, s.RTTVar = c.x.RTT()
+	s.Window, s.InFlight, s.Queued = c.x.Window(), c.x.InFlight(), c.x.Queued()
+}

@@ -1,0 +1,135 @@
+package msp
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"mesh.example/msp/engine/stream"
+)
+
+// TestExtendedHostileLink is TestHostileLink for every mix of ends that announce
+// the extended format and ends that do not: only if both do it is used.
+func TestExtendedHostileLink(t *testing.T) {
+	for _, mix := range []struct{ client, server bool }{{true, true}, {true, false}, {false, true}} {
+		ends := map[Cause]int{}
+		t.Run(fmt.Sprintf("client %v server %v", mix.client, mix.server), func(t *testing.T) {
+			for seed := range *seeds {
+				extendedRun(t, uint64(seed), mix.client, mix.server, ends)
+			}
+			t.Logf("ends: %v", ends)
+			if n := ends[Finished]; *seeds >= 100 && (n < *seeds || ends[TimedOut] == 0) {
+				t.Errorf("ends: %v; want half of them finished, and some timed out", ends)
+			}
+		})
+	}
+}
+
+func extendedRun(t *testing.T, seed uint64, clientDoes, serverDoes bool, ends map[Cause]int) {
+	t.Helper()
+	s := newSim(t, seed)
+	first := Seq(0)
+	if seed%2 == 1 {
+		first = 0xffff - Seq(s.rng.IntN(60))
+	}
+	var buffers counter
+	config := func(extended bool) Config {
+		cfg := buffers.config(first)
+		cfg.Extended = extended
+		return cfg
+	}
+	client, server := s.add('C', config(clientDoes)), s.add('S', config(serverDoes))
+	cutFrom := time.Duration(s.rng.IntN(8000)) * time.Millisecond
+	cutTo := cutFrom + time.Duration(s.rng.IntN(14000))*time.Millisecond
+	s.loss = func(Addr, []byte) bool {
+		at := s.now.Sub(epoch)
+		return s.rng.Float64() < 0.3 || at >= cutFrom && at < cutTo
+	}
+	s.delay = func() time.Duration { return time.Duration(1+s.rng.IntN(60)) * time.Millisecond }
+	s.dup = func() bool { return s.rng.Float64() < 0.1 }
+	extended := 0
+	s.trace = func(_ time.Time, from Addr, b []byte, _ bool) {
+		if b[0] == stream.Format {
+			extended++
+			return
+		}
+		p, _ := ParsePacket(b)
+		if announces := p.Flags&FlagExtended != 0; announces && (p.Flags&FlagFirst == 0 || from.SID[0] == 'S' || !clientDoes) {
+			t.Errorf("seed %d: %c sent %v", seed, from.SID[0], p)
+		}
+	}
+	a := &script{toSend: messages(s.rng, s.rng.IntN(300)), slow: seed%3 == 0, pensive: seed%4 == 0}
+	b := &script{toSend: messages(s.rng, s.rng.IntN(300)), slow: seed%5 == 0, pensive: seed%4 < 2}
+	s.alarm = wake(s, a, b)
+	if _, err := server.Listen(addr('S', 80), 8); err != nil {
+		t.Fatal(err)
+	}
+	var err error
+	if a.c, err = client.Dial(s.now, addr('C', 70000), addr('S', 80), 0); err != nil {
+		t.Fatal(err)
+	}
+	ended := func() bool {
+		if b.c == nil {
+			if c := server.NextEvent(); c != nil {
+				b.c = c
+				c.Accept()
+			}
+		}
+		a.step(s)
+		b.step(s)
+		return a.c.Cause() != Open && (b.c == nil || b.c.Cause() != Open)
+	}
+	if !s.run(10*time.Minute, ended) {
+		t.Fatalf("seed %d: not ended: client %v %+v, server %v %+v", seed, a.c.State(), a.c.Stats(), b.c.State(), b.c.Stats())
+	}
+	for range 250 { // read what is left
+		s.now = s.now.Add(time.Second)
+		a.step(s)
+		b.step(s)
+	}
+	for name, end := range map[string][2]*script{"client": {a, b}, "server": {b, a}} {
+		if end[0].c == nil {
+			continue
+		}
+		checkExtendedEnd(t, fmt.Sprint("seed ", seed, " ", name), end[0], end[1])
+		ends[end[0].c.Cause()]++
+	}
+	if both := clientDoes && serverDoes; !both && extended > 0 || both && b.c != nil && extended == 0 {
+		t.Errorf("seed %d: %d packets of the extended format", seed, extended)
+	}
+	s.run(2*time.Minute, never)
+	if client.timers.Len()+server.timers.Len() != 0 || len(client.conns)+len(server.conns) != 0 {
+		t.Errorf("seed %d: left behind: %d timers, %d connections", seed, client.timers.Len()+server.timers.Len(), len(client.conns)+len(server.conns))
+	}
+	if buffers.allocated != buffers.freed {
+		t.Errorf("seed %d: %d message buffers allocated, %d freed", seed, buffers.allocated, buffers.freed)
+	}
+}
+
+func checkExtendedEnd(t *testing.T, name string, me, peer *script) {
+	t.Helper()
+	if len(me.got) > len(peer.toSend) {
+		t.Fatalf("%s got %d messages, %d were sent", name, len(me.got), len(peer.toSend))
+	}
+	for i, m := range me.got {
+		if string(m) != string(peer.toSend[i]) {
+			t.Fatalf("%s: message %d differs", name, i)
+		}
+	}
+	if me.eof && len(me.got) != len(peer.toSend) {
+		t.Errorf("%s saw EOF after %d of %d messages", name, len(me.got), len(peer.toSend))
+	}
+	switch cause := me.c.Cause(); cause {
+	case Finished:
+		if !me.eof {
+			t.Errorf("%s finished without EOF", name)
+		}
+	case TimedOut:
+	case Reset:
+		if c := peer.c.Cause(); c != TimedOut && c != Finished {
+			t.Errorf("%s was reset while its peer is %v", name, c)
+		}
+	default:
+		t.Errorf("%s ended: %v", name, cause)
+	}
+}
