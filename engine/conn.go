@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"mesh.example/msp/engine/msp"
+	"mesh.example/msp/engine/stream"
 	"mesh.example/msp/mdpconn"
 )
 
@@ -16,10 +17,20 @@ const (
 	// outQueue how many more a connection takes before Send blocks.
 	machineQueue = 64
 	outQueue     = 64
+	// outBytes bounds those in bytes, as the messages of an extended connection
+	// may be large.
+	outBytes = 256 << 10
 	// inQueue is how many messages wait for the reader before acknowledgements
-	// are withheld (docs/protocol.md §5.4).
+	// are withheld (docs/protocol.md §5.4). In an extended connection the window
+	// bounds what waits.
 	inQueue = 128
+	// readBatch is how much is read, in bytes, before the peer may be told of
+	// more room.
+	readBatch = 32 << 10
 )
+
+// A part is a message, or a piece of one, that was received.
+type part = stream.Part
 
 // A Conn is one connection, with blocking calls. All its methods may be called
 // concurrently.
@@ -40,10 +51,14 @@ type Conn struct {
 	writer   side
 	watcher  side // of the connection's progress: dial, close
 
-	in        [][]byte // messages received, the oldest first
+	in        []part   // messages received, or parts of them, the oldest first
 	inOffset  int      // bytes of in[0] that are read
+	consumed  int      // cost of parts that were read since the machine was told
+	limited   bool     // the machine's window bounds in
 	starved   bool     // the machine has messages that did not fit into in
 	out       [][]byte // messages for the machine, each behind room for its header
+	outSize   int      // bytes in them
+	largest   int      // bytes of the largest message that can be sent
 	writing   bool     // somebody's messages are being queued
 	connected bool     // the peer has answered
 	eof       bool     // the peer's SHUTDOWN came, behind all of in
@@ -66,6 +81,19 @@ type Conn struct {
 // the next 10 ms rides in the first packet. Errors are those of Bind,
 // syscall.ECONNREFUSED, syscall.ETIMEDOUT and ctx's.
 func (e *Engine) Dial(ctx context.Context, local, remote mdpconn.Addr, early bool) (*Conn, error) {
+	return e.DialConfig(ctx, local, remote, DialConfig{Early: early})
+}
+
+// DialConfig sets what is special about a dial.
+type DialConfig struct {
+	// Early makes it return at once.
+	Early bool
+	// Published leaves the connection in the published format.
+	Published bool
+}
+
+// DialConfig is Dial with more to choose.
+func (e *Engine) DialConfig(ctx context.Context, local, remote mdpconn.Addr, cfg DialConfig) (*Conn, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
@@ -74,9 +102,9 @@ func (e *Engine) Dial(ctx context.Context, local, remote mdpconn.Addr, early boo
 		return nil, err
 	}
 	local = t.port.addr()
-	c := &Conn{e: e, local: local, remote: remote, tenancy: t, flushed: true}
+	c := &Conn{e: e, local: local, remote: remote, tenancy: t, flushed: true, largest: msp.MaxMessage}
 	announce := time.Duration(0)
-	if early {
+	if cfg.Early {
 		announce = announceDelay
 	}
 	var dialErr error
@@ -89,6 +117,9 @@ func (e *Engine) Dial(ctx context.Context, local, remote mdpconn.Addr, early boo
 			return
 		}
 		c.m.User = c
+		if cfg.Published {
+			c.m.StayPublished()
+		}
 	})
 	if err == nil {
 		err = dialErr
@@ -97,7 +128,7 @@ func (e *Engine) Dial(ctx context.Context, local, remote mdpconn.Addr, early boo
 		t.abandon()
 		return nil, err
 	}
-	if early {
+	if cfg.Early {
 		return c, nil
 	}
 	if err := c.awaitAnswer(ctx); err != nil {
@@ -133,7 +164,11 @@ func (c *Conn) Stats() (s msp.Stats) {
 	c.e.call(func(time.Time) { s = c.m.Stats() })
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	s.Queued += len(c.out)
+	if s.Extended {
+		s.Queued += c.outSize
+	} else {
+		s.Queued += len(c.out)
+	}
 	return s
 }
 
@@ -144,6 +179,8 @@ func (c *Conn) pump(now time.Time) {
 	defer c.mu.Unlock()
 	c.attended = false
 	c.pumpRequestsLocked()
+	c.m.Consumed(now, c.consumed)
+	c.consumed = 0
 	c.pumpOutLocked()
 	c.pumpInLocked()
 	c.pumpStateLocked(now)
@@ -166,6 +203,7 @@ func (c *Conn) pumpRequestsLocked() {
 func (c *Conn) pumpOutLocked() {
 	sent := 0
 	for sent < len(c.out) && c.m.Room() > 0 && c.m.Queue(c.out[sent]) == nil {
+		c.outSize -= len(c.out[sent])
 		c.out[sent] = nil
 		sent++
 	}
@@ -189,15 +227,16 @@ func (c *Conn) pumpOutLocked() {
 func (c *Conn) pumpInLocked() {
 	ended := c.m.Cause() != msp.Open
 	got := false
-	for len(c.in) < inQueue || ended {
-		b := c.m.Take()
-		if b == nil {
+	c.limited = c.m.Extended()
+	for len(c.in) < inQueue || c.limited || ended {
+		p, ok := c.m.TakePart()
+		if !ok {
 			break
 		}
-		c.in = append(c.in, b)
+		c.in = append(c.in, p)
 		got = true
 	}
-	c.starved = len(c.in) >= inQueue && c.m.Peek() != nil
+	c.starved = !c.limited && len(c.in) >= inQueue && c.m.HasPart()
 	if got {
 		c.reader.wakeLocked()
 	}
@@ -209,6 +248,7 @@ func (c *Conn) pumpStateLocked(now time.Time) {
 		changed = changed || *flag != now
 		*flag = now
 	}
+	c.largest = c.m.MaxMessage()
 	note(&c.connected, c.connected || c.m.Connected())
 	note(&c.delivered, c.m.Delivered())
 	note(&c.flushed, c.m.Flushed() && len(c.out) == 0)
@@ -264,12 +304,13 @@ func (c *Conn) dropOutLocked() {
 	for _, b := range c.out {
 		freeBuffer(b)
 	}
-	c.out = nil
+	c.out, c.outSize = nil, 0
 }
 
 func (c *Conn) dropInLocked() {
-	for _, b := range c.in {
-		freeBuffer(b)
+	for i := range c.in {
+		c.consumed += c.in[i].Cost
+		freeBuffer(c.in[i].Buf)
 	}
 	c.in, c.inOffset = nil, 0
 }

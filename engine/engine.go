@@ -72,7 +72,7 @@ func newEngine(node *mdpconn.Node) *Engine {
 		wake: make(chan struct{}, 1),
 		done: make(chan struct{}),
 		mux: msp.NewMux(msp.Config{
-			SendQueue: machineQueue, Silent: node.Silent(), Alloc: allocBuffer, Free: freeBuffer,
+			SendQueue: machineQueue, Silent: node.Silent(), Extended: !debugPublished(), Alloc: allocBuffer, Free: freeBuffer,
 		}),
 		timer: time.NewTimer(time.Hour),
 

@@ -36,6 +36,8 @@ type ListenConfig struct {
 	// Allow, if set, is asked for each opening; false refuses it. It runs on
 	// the engine's goroutine, must not block and must not call the engine.
 	Allow func(mdpconn.SID) bool
+	// Published leaves the connections in the published format.
+	Published bool
 }
 
 // Listen binds an address of the node: of one identity, of the primary, or of
@@ -56,6 +58,7 @@ func (e *Engine) Listen(local mdpconn.Addr, cfg ListenConfig) (*Listener, error)
 			return
 		}
 		l.m.User = l
+		l.m.Published = cfg.Published
 		if cfg.Allow != nil {
 			l.m.Allow = func(remote msp.Addr) bool { return cfg.Allow(remote.SID) }
 		}
@@ -82,7 +85,7 @@ func (e *Engine) incoming(m *msp.Conn) *Conn {
 		m.Accept()
 		return nil
 	}
-	c := &Conn{e: e, m: m, local: fromMSP(m.Local()), remote: fromMSP(m.Remote()), listener: l, flushed: true}
+	c := &Conn{e: e, m: m, local: fromMSP(m.Local()), remote: fromMSP(m.Remote()), listener: l, flushed: true, largest: msp.MaxMessage}
 	var err error
 	if c.tenancy, err = l.port.rent(c.local.SID, c.remote.SID); err != nil {
 		m.Fail()

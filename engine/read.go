@@ -9,8 +9,8 @@ import (
 )
 
 // Receive reads from the next message, or goes on in the one that an earlier
-// call read in part, and tells whether more of it is left. It blocks until there
-// is a message.
+// call read in part, and tells whether more of it is left. It blocks until b is
+// full, or the message has arrived to its end.
 //
 // It fails with os.ErrDeadlineExceeded, which comes before everything;
 // net.ErrClosed after Close; io.EOF after the peer's last message or CloseRead;
@@ -19,16 +19,25 @@ import (
 func (c *Conn) Receive(b []byte) (n int, more bool, err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if err := c.awaitMessageLocked(); err != nil {
-		return 0, false, err
+	for {
+		if err := c.awaitPartLocked(); err != nil {
+			if n > 0 { // the rest may still come, or the next call tells why not
+				return n, true, nil
+			}
+			return 0, false, err
+		}
+		p := &c.in[0]
+		k := copy(b[n:], p.Data[c.inOffset:])
+		n += k
+		if c.inOffset += k; c.inOffset < len(p.Data) {
+			return n, true, nil
+		}
+		ends := p.Ends
+		c.partReadLocked()
+		if ends {
+			return n, false, nil
+		}
 	}
-	n = copy(b, c.in[0][c.inOffset:])
-	c.inOffset += n
-	if c.inOffset < len(c.in[0]) {
-		return n, true, nil
-	}
-	c.messageReadLocked()
-	return n, false, nil
 }
 
 // Read reads bytes as Receive does, and fills b across message boundaries with
@@ -39,20 +48,20 @@ func (c *Conn) Read(b []byte) (n int, err error) {
 	if len(b) == 0 && !c.reader.passed && !c.closed {
 		return 0, nil // as *net.TCPConn
 	}
-	if err := c.awaitMessageLocked(); err != nil {
+	if err := c.awaitPartLocked(); err != nil {
 		return 0, err
 	}
 	for n < len(b) && len(c.in) > 0 {
-		k := copy(b[n:], c.in[0][c.inOffset:])
+		k := copy(b[n:], c.in[0].Data[c.inOffset:])
 		n += k
-		if c.inOffset += k; c.inOffset == len(c.in[0]) {
-			c.messageReadLocked()
+		if c.inOffset += k; c.inOffset == len(c.in[0].Data) {
+			c.partReadLocked()
 		}
 	}
 	return n, nil
 }
 
-func (c *Conn) awaitMessageLocked() error {
+func (c *Conn) awaitPartLocked() error {
 	for {
 		switch {
 		case c.reader.passed:
@@ -77,11 +86,12 @@ func (c *Conn) awaitMessageLocked() error {
 	}
 }
 
-// messageReadLocked drops the message that was read, and lets the machine fill
-// the room when half of it is free.
-func (c *Conn) messageReadLocked() {
-	freeBuffer(c.in[0])
-	c.in[0] = nil
+// partReadLocked drops the part that was read, and lets the machine fill the room
+// when half of it is free, or tell the peer of it.
+func (c *Conn) partReadLocked() {
+	freeBuffer(c.in[0].Buf)
+	c.consumed += c.in[0].Cost
+	c.in[0] = part{}
 	c.in = c.in[1:]
 	c.inOffset = 0
 	if len(c.in) == 0 {
@@ -89,6 +99,9 @@ func (c *Conn) messageReadLocked() {
 	}
 	if c.starved && len(c.in) <= inQueue/2 {
 		c.starved = false
+		c.e.attend(c)
+	}
+	if c.consumed >= readBatch {
 		c.e.attend(c)
 	}
 }

@@ -9,21 +9,21 @@ import (
 	"mesh.example/msp/engine/msp"
 )
 
-// Send queues a copy of a message of 1 to [msp.MaxMessage] bytes, and blocks
-// while the queue is full. It does not wait for the message to be delivered.
+// Send queues a copy of a message of 1 to MaxMessage bytes, and blocks while the
+// queue is full. It does not wait for the message to be delivered.
 //
 // It fails with os.ErrDeadlineExceeded; net.ErrClosed after Close;
 // syscall.EPIPE after CloseWrite; or with what ended the connection. Then
 // nothing of the message is sent.
 func (c *Conn) Send(b []byte) error {
-	switch {
-	case len(b) == 0:
+	if len(b) == 0 {
 		return msp.ErrEmpty
-	case len(b) > msp.MaxMessage:
-		return msp.MessageSizeError(len(b))
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if len(b) > c.largest {
+		return &msp.MessageSizeError{Size: len(b), Limit: c.largest}
+	}
 	if err := c.beginWriteLocked(); err != nil {
 		return err
 	}
@@ -31,7 +31,15 @@ func (c *Conn) Send(b []byte) error {
 	return c.sendLocked(b)
 }
 
-// Write queues b as messages of [msp.MaxMessage] bytes and one for the rest, and
+// MaxMessage returns the size of the largest message that can be sent now, bytes:
+// [msp.MaxMessage] until the peer has announced more.
+func (c *Conn) MaxMessage() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.largest
+}
+
+// Write queues b as messages of MaxMessage bytes and one for the rest, and
 // returns how many bytes were queued. Concurrent calls do not mix.
 func (c *Conn) Write(b []byte) (n int, err error) {
 	c.mu.Lock()
@@ -41,7 +49,7 @@ func (c *Conn) Write(b []byte) (n int, err error) {
 	}
 	defer c.endWriteLocked()
 	for n < len(b) {
-		k := min(len(b)-n, msp.MaxMessage)
+		k := min(len(b)-n, c.largest)
 		if err := c.sendLocked(b[n : n+k]); err != nil {
 			return n, err
 		}
@@ -76,7 +84,7 @@ func (c *Conn) sendLocked(b []byte) error {
 		if err := c.writableLocked(); err != nil {
 			return err
 		}
-		if len(c.out) < outQueue {
+		if len(c.out) < outQueue && c.outSize < outBytes {
 			break
 		}
 		if err := c.writer.waitLocked(context.Background(), &c.mu); err != nil {
@@ -86,6 +94,7 @@ func (c *Conn) sendLocked(b []byte) error {
 	buf := allocBuffer(msp.HeaderLen + len(b))
 	copy(buf[msp.HeaderLen:], b)
 	c.out = append(c.out, buf)
+	c.outSize += len(buf)
 	c.flushed = false
 	c.e.attend(c)
 	return nil

@@ -9,7 +9,8 @@ import (
 	"mesh.example/msp/engine/msp"
 )
 
-// MaxMessage is the size of the largest message, in bytes.
+// MaxMessage is the size of the largest message that every peer takes, in bytes.
+// One that reads the extended format takes more, see [Conn.MaxMessage].
 const MaxMessage = msp.MaxMessage
 
 // A Conn is a connection: a stream of bytes with the semantics of *net.TCPConn,
@@ -21,7 +22,8 @@ const MaxMessage = msp.MaxMessage
 //   - net.ErrClosed: the connection, or its node, was closed here;
 //   - syscall.ECONNREFUSED: the peer refused (after an early Dial);
 //   - syscall.ECONNRESET: the peer aborted;
-//   - syscall.ETIMEDOUT: nothing was heard of the peer for 10 seconds;
+//   - syscall.ETIMEDOUT: nothing was heard of the peer for 10 seconds, or
+//     between nodes of this package, where nothing was to be heard, for 20;
 //   - syscall.EPIPE: a write after CloseWrite;
 //   - syscall.ENETDOWN, by way of a *mdpconn.DaemonError: the servald daemon of
 //     the node is gone.
@@ -45,8 +47,8 @@ func (c *Conn) Read(b []byte) (int, error) {
 	return n, c.opError("read", err)
 }
 
-// Write writes b, of any size, as messages of [MaxMessage] bytes and one for the
-// rest. It returns when the last is queued.
+// Write writes b, of any size, as messages of [Conn.MaxMessage] bytes and one for
+// the rest. It returns when the last is queued.
 func (c *Conn) Write(b []byte) (int, error) {
 	n, err := c.c.Write(b)
 	return n, c.opError("write", err)
@@ -137,6 +139,11 @@ func (c *Conn) ReadMessage(b []byte) (n int, more bool, err error) {
 	return n, more, c.opError("read", err)
 }
 
+// MaxMessage returns the size of the largest message that can be written now, in
+// bytes: the constant [MaxMessage] until the peer has announced more, which it has
+// when Dial returns, unless that is early or it is a stock node.
+func (c *Conn) MaxMessage() int { return c.c.MaxMessage() }
+
 // WriteMessage writes b as one message. An empty one, or one of more than
-// [MaxMessage] bytes, is an error, and nothing is sent.
+// [Conn.MaxMessage] bytes, is an error, and nothing is sent.
 func (c *Conn) WriteMessage(b []byte) error { return c.opError("write", c.c.Send(b)) }

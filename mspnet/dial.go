@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"time"
 
+	"mesh.example/msp/engine"
 	"mesh.example/msp/mdpconn"
 )
 
@@ -30,6 +31,11 @@ type Dialer struct {
 	// in the first packets. That the peer refuses, or is not there, is then
 	// told by a later call on the connection.
 	Early bool
+
+	// Published keeps the connection to the published protocol, as if the peer
+	// were a stock node. Otherwise it announces that it reads the extended
+	// format, which is used if the peer does too.
+	Published bool
 }
 
 // Dial opens a connection to "SID:port", or "SID:port@host:port" with the UDP
@@ -93,7 +99,7 @@ func (d *Dialer) DialContext(ctx context.Context, network, address string) (net.
 		remote.UDP = hints[0]
 	}
 	before := e.Node().Path(d.LocalAddr.SID, to.addr.SID)
-	c, err := e.Dial(ctx, d.LocalAddr, to.addr, d.Early)
+	c, err := e.DialConfig(ctx, d.LocalAddr, to.addr, engine.DialConfig{Early: d.Early, Published: d.Published})
 	if err != nil {
 		path := e.Node().Path(d.LocalAddr.SID, to.addr.SID)
 		path.Sent -= before.Sent

@@ -25,6 +25,10 @@ type ListenConfig struct {
 	// are refused and never seen by Accept. It must not block, and must not
 	// call this package.
 	Allow func(mdpconn.SID) bool
+
+	// Published keeps connections to the published protocol, as Dialer.Published
+	// does.
+	Published bool
 }
 
 // Listen listens on the default node at "SID:port" for one of its identities,
@@ -57,7 +61,7 @@ func (lc *ListenConfig) Listen(ctx context.Context, network, address string) (ne
 	if err != nil {
 		return fail(Addr{Addr: at.addr}, err)
 	}
-	l, err := e.Listen(at.addr, engine.ListenConfig{Backlog: lc.Backlog, Allow: lc.Allow})
+	l, err := e.Listen(at.addr, engine.ListenConfig{Backlog: lc.Backlog, Allow: lc.Allow, Published: lc.Published})
 	if err != nil {
 		return fail(Addr{Addr: at.addr}, err)
 	}
