@@ -33,7 +33,7 @@ func TestAbort(t *testing.T) {
 		wantRead(t, "what had arrived", peer, []byte("arrived"))
 		n, err := io.Copy(io.Discard, peer)
 		wantOpError(t, "Read", err, syscall.ECONNRESET, false)
-		if n == 0 || n > 1<<20 {
+		if n == 0 || n > flood {
 			t.Errorf("%d more bytes read before the reset; want what was received of 10 MB", n)
 		}
 		_, err = peer.Write([]byte("x"))

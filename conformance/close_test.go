@@ -161,6 +161,7 @@ func TestCloseContext(t *testing.T) {
 func TestCloseContextFails(t *testing.T) {
 	t.Run("link cut", func(t *testing.T) {
 		sides(t, func(t *testing.T, w *world, c, peer *mspnet.Conn) {
+			pass(2 * roundTrip) // the opening is over
 			write(t, peer, []byte("x"))
 			wantRead(t, "a last sign of life", c, []byte("x"))
 			w.net.Cut(w.clientLink, w.serverLink)

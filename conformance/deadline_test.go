@@ -35,7 +35,7 @@ func swallow(t testing.TB, c, peer *mspnet.Conn) {
 }
 
 // flood is more than everybody's buffers hold.
-const flood = 1 << 20
+const flood = 4 << 20
 
 var blockingCalls = []deadlined{
 	{"Read", setRead, setWrite, func(c *mspnet.Conn) error { _, err := c.Read(make([]byte, 1)); return err }, feed},

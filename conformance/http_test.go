@@ -115,7 +115,7 @@ func TestHTTPClientGone(t *testing.T) {
 		after time.Duration
 	}{
 		{"cancelled", func(w *world, cancel func()) { cancel() }, oneWay},
-		{"cut off", func(w *world, cancel func()) { w.net.Cut(w.clientLink, w.serverLink) }, silence},
+		{"cut off", func(w *world, cancel func()) { w.net.Cut(w.clientLink, w.serverLink) }, idleSilence},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			bubble(t, func(t *testing.T, w *world) {

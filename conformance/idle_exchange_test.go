@@ -37,6 +37,7 @@ const captured = 3 * time.Millisecond
 func TestIdleExchange(t *testing.T) {
 	t.Run("as client", func(t *testing.T) {
 		exchange(t, '>', func(t *testing.T, w *world, at func(ms int)) *mspnet.Conn {
+			w.published = true
 			c := w.dial(t)
 			at(3963)
 			try(t, "CloseWrite", c.CloseWrite())

@@ -79,6 +79,7 @@ func TestKeepAlivesTogether(t *testing.T) {
 	} {
 		t.Run(fmt.Sprintf("%d by %v", c.conns, c.spread), func(t *testing.T) {
 			bubble(t, func(t *testing.T, w *world) {
+				w.published = true
 				w.listenOn(t, mspnet.ListenConfig{Backlog: 2000}, ":42")
 				for range c.conns {
 					w.dial(t)

@@ -90,12 +90,17 @@ func TestReadCrossesMessages(t *testing.T) {
 // one full messages and the rest.
 func TestWriteIsOneMessage(t *testing.T) {
 	sides(t, func(t *testing.T, w *world, c, peer *mspnet.Conn) {
-		sent := random(2*mspnet.MaxMessage + 5)
+		pass(2 * roundTrip) // each knows what the other takes
+		limit := c.MaxMessage()
+		if want := 64 << 10; !published && limit != want || published && limit != mspnet.MaxMessage {
+			t.Errorf("messages of %d bytes at most", limit)
+		}
+		sent := random(2*limit + 5)
 		write(t, c, sent[:3])
-		write(t, c, sent[:mspnet.MaxMessage])
+		write(t, c, sent[:limit])
 		write(t, c, sent)
-		for i, want := range []int{3, 1024, 1024, 1024, 5} {
-			if n, more, err := peer.ReadMessage(make([]byte, 2000)); n != want || more || err != nil {
+		for i, want := range []int{3, limit, limit, limit, 5} {
+			if n, more, err := peer.ReadMessage(make([]byte, limit+1000)); n != want || more || err != nil {
 				t.Errorf("message %d: %d, %v, %v; want %d bytes", i, n, more, err, want)
 			}
 		}
@@ -108,7 +113,7 @@ func TestBadMessages(t *testing.T) {
 	sides(t, func(t *testing.T, w *world, c, peer *mspnet.Conn) {
 		time.Sleep(100 * time.Millisecond) // the opening is over
 		sent := w.countPackets()
-		for _, size := range []int{0, mspnet.MaxMessage + 1, 1 << 20} {
+		for _, size := range []int{0, c.MaxMessage() + 1, 1 << 20} {
 			err := c.WriteMessage(make([]byte, size))
 			if op, ok := err.(*net.OpError); !ok || op.Op != "write" || op.Timeout() {
 				t.Errorf("WriteMessage of %d bytes: %v, want a *net.OpError", size, err)

@@ -3,6 +3,8 @@ package conformance
 import (
 	"context"
 	"net"
+	"os"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -21,9 +23,20 @@ const (
 	// silence is the protocol's time-out (docs/protocol.md §7).
 	silence = 10 * time.Second
 
+	// idleExtended is how long an idle connection of the extended format bears it
+	// (docs/extension.md §7).
+	idleExtended = 20 * time.Second
+
 	// port is where the tests listen, unless it matters.
 	port = 42
 )
+
+// published tells that all tests are to run on the published protocol, as the
+// environment has it.
+var published = strings.Contains(os.Getenv("MSPDEBUG"), "published=1")
+
+// idleSilence is how long an idle connection bears silence.
+var idleSilence = map[bool]time.Duration{true: silence, false: idleExtended}[published]
 
 // steady is a link that only takes its time.
 var steady = memnet.Impairment{Delay: oneWay}
@@ -33,6 +46,7 @@ type world struct {
 	net                    *memnet.Network
 	server, client         *mdpconn.Node
 	serverLink, clientLink *memnet.Link
+	published              bool // dial is to keep to the published protocol
 }
 
 // newWorld makes a world, and ends it with the test.
@@ -91,7 +105,7 @@ func (w *world) target(p mdpconn.Port) string {
 // dial dials the server at port.
 func (w *world) dial(t testing.TB) *mspnet.Conn {
 	t.Helper()
-	c, err := (&mspnet.Dialer{Node: w.client}).Dial("msp", w.target(port))
+	c, err := (&mspnet.Dialer{Node: w.client, Published: w.published}).Dial("msp", w.target(port))
 	if err != nil {
 		t.Fatalf("Dial: %v", err)
 	}
