@@ -106,6 +106,18 @@ func (k *kept) take(a overlay.Ack, last uint32, now time.Time) (lost []keptPacke
 	return lost
 }
 
+// len is how many packets are kept.
+func (k *kept) len() (n int) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	for i := range k.packets {
+		if k.packets[i].buf != nil {
+			n++
+		}
+	}
+	return n
+}
+
 // unsettled reports whether a packet is kept, and when the last one was sent.
 func (k *kept) unsettled(now time.Time) (last time.Time, ok bool) {
 	k.mu.Lock()

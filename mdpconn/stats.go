@@ -130,6 +130,10 @@ type TableStats struct {
 	RoutesLimit     int `json:"routesLimit"`
 	LinksTold       int `json:"linksTold"` // of which neighbours told
 	LinksToldLimit  int `json:"linksToldLimit"`
+	Relayed         int `json:"relayed"` // sources whose payloads are relayed, counted at a time
+	RelayedLimit    int `json:"relayedLimit"`
+	Kept            int `json:"kept"` // packets that a neighbour may have missed
+	KeptLimit       int `json:"keptLimit"`
 	Queued          int `json:"queued"` // packets that wait for their turn on Config.Interfaces
 	QueuedLimit     int `json:"queuedLimit"`
 }
@@ -195,6 +199,12 @@ func (n *Node) Stats() Stats {
 		RoutesLimit:     maxRoutes,
 		LinksTold:       n.mesh.links,
 		LinksToldLimit:  maxLinks,
+		Relayed:         len(n.mesh.limits.sources),
+		RelayedLimit:    maxSources,
+		KeptLimit:       maxNeighbours * maxKept,
+	}
+	for _, nb := range n.mesh.neighbours {
+		s.Tables.Kept += nb.kept.len()
 	}
 	for _, l := range n.links {
 		if p, ok := l.link.(*pacedLink); ok {

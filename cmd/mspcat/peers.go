@@ -218,6 +218,8 @@ func tableRows(t mdpconn.TableStats) (rows [][3]string) {
 	add("unproven neighbours", t.Unproven, t.UnprovenLimit)
 	add("routes", t.Routes, t.RoutesLimit)
 	add("links told", t.LinksTold, t.LinksToldLimit)
+	add("sources relayed", t.Relayed, t.RelayedLimit)
+	add("packets kept", t.Kept, t.KeptLimit)
 	add("queued packets", t.Queued, t.QueuedLimit)
 	return rows
 }
