@@ -361,6 +361,9 @@ func (c *Conn) end(cause Cause) {
 	c.delivered, c.flushed = c.Delivered(), c.Flushed()
 	c.cause = cause
 	c.drop(cause == Aborted || c.discard || c.probation)
+	if c.x != nil && (cause == Reset || cause == TimedOut) {
+		c.peer.doubt()
+	}
 	c.mux.touch(c)
 	c.news()
 }

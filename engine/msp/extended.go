@@ -15,6 +15,10 @@ import (
 // bytes; more if its window asks for it.
 const extendedQueue = 256 << 10
 
+// aloneFor is how long an idle connection may live on what is heard of others to
+// the same SID: a peer that has lost this one only must be found out.
+const aloneFor = 5 * time.Minute
+
 // probationNumbers is the range in which the packet numbers of a connection on
 // probation start.
 const probationNumbers = 1 << 30
@@ -187,7 +191,8 @@ func (m *Mux) inputUnknownExtended(now time.Time, t tuple, b []byte) {
 // heardExtended notes what a packet has brought: life, acknowledgements, data,
 // the end.
 func (c *Conn) heardExtended(now time.Time) {
-	c.idle.lastHeard = now
+	c.idle.lastHeard, c.peer.heardAt = now, now
+	c.peer.pingedAt, c.peer.doubted = time.Time{}, false
 	c.x.pinged = false
 	c.x.askedAt = time.Time{}
 	if c.x.Asking() {
@@ -298,9 +303,10 @@ func (c *Conn) advanceExtended(now time.Time) {
 		c.discardDue = false
 		c.settleExtended(now)
 	}
-	if at := c.pingAt(); !c.x.pinged && !now.Before(at) {
+	if !c.x.pinged && (c.peer.doubted || !now.Before(c.pingAt())) {
 		c.x.pinged = true
 		c.x.Ping()
+		c.peer.pingedAt = now
 	}
 	if c.cause == Open {
 		c.x.Advance(now)
@@ -328,15 +334,51 @@ func (c *Conn) extendedDeadAt() time.Time {
 	if c.x.Asking() && !c.x.askedAt.IsZero() {
 		return c.x.askedAt.Add(idleTimeout)
 	}
-	return c.idle.lastHeard.Add(c.idleTime())
+	return c.aliveAt().Add(c.idleTime())
+}
+
+// aliveAt returns when the connection was known to live last: by a packet of its
+// own, or, for up to aloneFor after that, by one of any connection to the same
+// SID. So a pair of SIDs costs one PING per interval, however many its
+// connections are (MSX-7.3).
+func (c *Conn) aliveAt() time.Time {
+	at := c.peer.heardAt
+	if limit := c.idle.lastHeard.Add(aloneFor); at.After(limit) {
+		at = limit
+	}
+	if at.Before(c.idle.lastHeard) {
+		return c.idle.lastHeard
+	}
+	return at
 }
 
 func (c *Conn) idleTime() time.Duration {
 	return min(extendedParams.IdleTimeout, c.x.Peer().IdleTimeout)
 }
 
-// pingAt returns when a peer that is silent is asked for a sign of life.
-func (c *Conn) pingAt() time.Time { return c.idle.lastHeard.Add(c.idleTime() / 3) }
+// pingAt returns when a peer that is silent is asked for a sign of life: by one
+// connection, whose answer the others wait for, unless it is about themselves.
+func (c *Conn) pingAt() time.Time {
+	at := c.aliveAt().Add(c.idleTime() / 3)
+	asked := c.peer.pingedAt
+	if asked.IsZero() || c.peer.heardAt.After(c.aliveAt()) {
+		return at
+	}
+	if wait := asked.Add(idleTimeout); at.Before(wait) {
+		return wait
+	}
+	return at
+}
+
+// doubt has all connections to the SID of one that has failed ask for themselves.
+func (p *peer) doubt() {
+	p.doubted = true
+	for _, c := range p.conns {
+		if c.x != nil {
+			c.mux.touch(c)
+		}
+	}
+}
 
 // nextExtended returns when advance has something to do.
 func (c *Conn) nextExtended() time.Time {

@@ -133,3 +133,76 @@ func checkExtendedEnd(t *testing.T, name string, me, peer *script) {
 		t.Errorf("%s ended: %v", name, cause)
 	}
 }
+
+// idleWorld is two ends with many idle connections between them.
+func idleWorld(t *testing.T, conns int) (s *sim, client, server *Mux, dialled []*Conn) {
+	t.Helper()
+	s = newSim(t, 1)
+	client, server = s.add('C', Config{Extended: true}), s.add('S', Config{Extended: true})
+	if _, err := server.Listen(addr('S', 80), conns); err != nil {
+		t.Fatal(err)
+	}
+	for i := range conns {
+		c, err := client.Dial(s.now, addr('C', uint32(70000+i)), addr('S', 80), 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		dialled = append(dialled, c)
+		s.run(7*time.Millisecond, never)
+	}
+	s.run(time.Minute, never)
+	for i, c := range dialled {
+		if !c.Extended() || c.Cause() != Open {
+			t.Fatalf("connection %d: %v, extended %v", i, c.Cause(), c.Extended())
+		}
+	}
+	return s, client, server, dialled
+}
+
+// TestIdleTogether: [MSX-7.3] the pings of many idle connections to one SID are
+// hardly more than those of one.
+func TestIdleTogether(t *testing.T) {
+	const minutes = 20
+	packets := func(conns int) int {
+		s, _, _, dialled := idleWorld(t, conns)
+		before := s.n
+		s.run(minutes*time.Minute, never)
+		for i, c := range dialled {
+			if c.Cause() != Open {
+				t.Fatalf("connection %d of %d: %v", i, conns, c.Cause())
+			}
+		}
+		return s.n - before
+	}
+	one, many := packets(1), packets(300)
+	t.Logf("%d packets in %d minutes of one idle connection, %d of 300", one, minutes, many)
+	if one > minutes*15 || one < minutes*4 {
+		t.Errorf("%d packets of one connection", one)
+	}
+	// Each is asked for by itself every five minutes: ping and answer, from either end.
+	if most := one + 300*4*(minutes/5+1); many > most {
+		t.Errorf("%d packets of 300 connections, want at most %d", many, most)
+	}
+}
+
+// TestIdlePeerBeganAnew: [MSX-7.3] a peer that has forgotten everything is found
+// out by one connection, and then by all.
+func TestIdlePeerBeganAnew(t *testing.T) {
+	s, _, _, dialled := idleWorld(t, 50)
+	s.ends[[32]byte{'S'}] = NewMux(Config{Extended: true}) // nothing listens there
+	if !s.run(45*time.Second, func() bool {
+		for _, c := range dialled {
+			if c.Cause() == Open {
+				return false
+			}
+		}
+		return true
+	}) {
+		t.Fatal("some connections are still open")
+	}
+	for i, c := range dialled {
+		if c.Cause() != Reset {
+			t.Errorf("connection %d: %v, want reset", i, c.Cause())
+		}
+	}
+}

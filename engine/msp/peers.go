@@ -1,5 +1,7 @@
 package msp
 
+import "time"
+
 // idlePeerLimit bounds the SIDs without a connection of which something learned
 // is kept.
 const idlePeerLimit = 1024
@@ -9,6 +11,10 @@ type peer struct {
 	sid   [32]byte
 	conns []*Conn
 	rtt   rttState // what a new connection starts from (§4.3)
+
+	heardAt  time.Time // a packet of any extended connection
+	pingedAt time.Time // one of them asked for a sign of life, and none came yet; zero: it is not so
+	doubted  bool      // one of them failed, and none has heard anything since
 }
 
 type peerTable struct {
