@@ -96,6 +96,18 @@ type Config struct {
 	// proven. If zero, 4096.
 	MaxPeers int
 
+	// NoSessions keeps the node to the published box: it sends no hellos and
+	// answers none, so that it is to everybody as a stock node is
+	// (docs/extension.md §9, §10). If false, nodes of this project that see each
+	// other agree on session keys. A node at a servald daemon never does.
+	NoSessions bool
+
+	// RequireSessionKeys has the node send and deliver datagrams under session
+	// keys only: none in the published box, which has no forward secrecy. Then
+	// nothing is exchanged with nodes that have no session keys, as stock nodes
+	// have not. With NoSessions it is an error.
+	RequireSessionKeys bool
+
 	// Logger gets what happens, at level Debug every packet. If nil, nothing
 	// is logged.
 	Logger *slog.Logger
@@ -106,6 +118,11 @@ func (c *Config) maxPeers() int {
 		return defaultMaxPeers
 	}
 	return c.MaxPeers
+}
+
+// sessions reports whether the node uses session keys.
+func (c *Config) sessions() bool {
+	return c.Servald == nil && !c.NoSessions && (!debugPublished() || c.RequireSessionKeys)
 }
 
 func (c *Config) relayRate() float64 {
@@ -135,6 +152,9 @@ func (c *Config) logger() *slog.Logger {
 func (c *Config) check() error {
 	if c.MaxPeers < 0 {
 		return fmt.Errorf("mdpconn: Config.MaxPeers is %d, expected 0 or more", c.MaxPeers)
+	}
+	if c.RequireSessionKeys && (c.NoSessions || c.Servald != nil) {
+		return fmt.Errorf("mdpconn: Config.RequireSessionKeys with NoSessions or Servald: expected neither, there would be no session keys")
 	}
 	if c.RelayRate < 0 {
 		return fmt.Errorf("mdpconn: Config.RelayRate is %d, expected 0 or more", c.RelayRate)

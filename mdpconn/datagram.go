@@ -25,6 +25,12 @@ type Datagram struct {
 	// made only one hop.
 	TTL uint8
 
+	// Early says of a datagram received that it came in the published box, before
+	// there were session keys: without forward secrecy, and protected from replays
+	// by age and memory only (docs/extension.md §10.1). It is never set by a node
+	// with Config.NoSessions, or at a servald daemon.
+	Early bool
+
 	// buf holds Data of a received datagram; nil if Data is somebody else's.
 	buf *buffer
 }

@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"net/netip"
+	"os"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -50,7 +51,9 @@ func (b inbox) want(t *testing.T, why string, data ...string) []mdpconn.Datagram
 	return got
 }
 
-// newNode makes a node that does not relay, closed at the end of the test.
+// newNode makes a node that does not relay, closed at the end of the test. Like
+// newRelay it makes one without session keys: what they change has tests of its
+// own (sessions_test.go).
 func newNode(t *testing.T, network *memnet.Network, config mdpconn.Config) (*mdpconn.Node, *memnet.Link) {
 	t.Helper()
 	config.Relay = mdpconn.RelayOff
@@ -62,6 +65,7 @@ func newRelay(t *testing.T, network *memnet.Network, config mdpconn.Config) (*md
 	t.Helper()
 	l := network.Link()
 	config.Links = []mdpconn.Link{l}
+	config.NoSessions = !sessionKeys
 	n, err := mdpconn.NewNode(config)
 	if err != nil {
 		t.Fatal(err)
@@ -69,6 +73,10 @@ func newRelay(t *testing.T, network *memnet.Network, config mdpconn.Config) (*md
 	t.Cleanup(func() { n.Close() })
 	return n, l
 }
+
+// sessionKeys, from the environment, has all tests use session keys: those that
+// count packets of the published form fail then.
+var sessionKeys = os.Getenv("MSPTEST_SESSIONS") != ""
 
 func bind(t *testing.T, n *mdpconn.Node, a mdpconn.Addr) (*mdpconn.Socket, inbox) {
 	t.Helper()

@@ -34,6 +34,7 @@ type Identity struct {
 type secret struct {
 	seed [SeedSize]byte     // all the rest follows from it
 	box  [32]byte           // Curve25519 scalar, clamped
+	key  *ecdh.PrivateKey   // the same
 	sign ed25519.PrivateKey // seed ‖ public key
 }
 
@@ -64,6 +65,7 @@ func IdentityFromSeed(seed []byte) (*Identity, error) {
 	if err != nil {
 		return nil, fmt.Errorf("mdpconn: no box key from this seed: %w", err)
 	}
+	k.key = priv
 	return &Identity{sid: SID(priv.PublicKey().Bytes()), secret: k}, nil
 }
 

@@ -41,13 +41,14 @@ func (n *Node) maintain() {
 	defer timer.Stop()
 	var w work
 	for {
+		now := time.Now()
+		keys := n.sessions.advance(now)
 		n.mu.Lock()
 		if n.isClosedLocked() {
 			n.mu.Unlock()
 			return
 		}
-		now := time.Now()
-		next := n.collectLocked(now, &w)
+		next := earlier(n.collectLocked(now, &w), keys)
 		n.nextWake = next
 		n.mu.Unlock()
 		n.perform(&w, now)
@@ -222,22 +223,7 @@ func (n *Node) perform(w *work, now time.Time) {
 		if f.hop != nil {
 			n.sendWaitingVia(f, now)
 		}
-		for i := range f.waiting {
-			d := &f.waiting[i]
-			if f.hop != nil && len(f.box.targets) == 0 {
-				d.Release()
-				continue
-			}
-			if len(f.box.targets) > 0 {
-				f.box.add(d.Local.Port, d.Remote.Port, d.Data, now)
-				n.count.sent.datagrams.Add(1)
-			} else {
-				n.count.dropped.budget.Add(1)
-			}
-			d.Release()
-		}
-		f.box.flush(now)
-		f.box.free()
+		n.sendWaiting(f, now)
 	}
 	for _, c := range w.challenges {
 		o := n.outbox(c.peer.own, c.peer)
@@ -258,4 +244,25 @@ func (n *Node) perform(w *work, now time.Time) {
 		n.introduce(nb, now)
 	}
 	n.sendRecords(w.records)
+}
+
+// sendWaiting sends datagrams that have waited, if not through others, and frees
+// them and their outbox.
+func (n *Node) sendWaiting(f *flush, now time.Time) {
+	for i := range f.waiting {
+		d := &f.waiting[i]
+		switch {
+		case len(f.box.targets) > 0:
+			f.box.add(d.Local.Port, d.Remote.Port, d.Data, now)
+			n.count.sent.datagrams.Add(1)
+		case f.hop == nil:
+			n.count.dropped.budget.Add(1)
+		}
+		d.Release()
+	}
+	if len(f.box.targets) > 0 {
+		n.greet(f.peer, f.box, now)
+	}
+	f.box.flush(now)
+	f.box.free()
 }

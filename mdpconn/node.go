@@ -37,6 +37,7 @@ type Node struct {
 	running       sync.WaitGroup
 	count         counters
 	signKeys      signKeys
+	sessions      *sessions   // nil: the node keeps to the published box
 	deafLogged    atomic.Bool // that broadcasts are not received
 
 	// own are the node's identities: replaced, never changed. Written with mu
@@ -59,7 +60,9 @@ type Node struct {
 	acquainted acquaintances
 	keyRate    bucket // keys computed for strangers
 	answers    bucket // answers to questions of anybody
-	waiting    int    // datagrams in all the peers' waiting queues
+	helloRate  bucket // offers of strangers
+	notices    noticeLimit
+	waiting    int // datagrams in all the peers' waiting queues
 	active     []*peer
 	nextWake   time.Time // when the maintenance goroutine wakes of itself; zero: never
 	beacon     beacon
@@ -161,6 +164,10 @@ func newNode(config Config) (*Node, error) {
 	n.hints.init()
 	n.mesh.init(&n.config)
 	n.keyRate = newBucket(strangerKeyRate, strangerKeyBurst)
+	n.helloRate = newBucket(strangerHelloRate, strangerHellos)
+	if config.sessions() {
+		n.sessions = newSessions(&n.config, n.start)
+	}
 	n.answers = newBucket(answerRate, answerBurst)
 	return n, nil
 }

@@ -45,6 +45,8 @@ type peer struct {
 	activeAt   int // 1 + index in Node.active; 0: not there
 	path       path
 	relay      relayed
+	hello      helloing
+	able       bool // it has had session keys with this node
 }
 
 // newPeer computes the keys of a pair, which takes about 100 µs. It fails if the
@@ -58,6 +60,7 @@ func newPeer(own *ownIdentity, remote SID) (*peer, error) {
 	p.mine = newNonceTagger(key, own.sid)
 	p.theirs = newNonceTagger(key, remote)
 	p.path = newPath(lessSID(own.sid, remote))
+	p.hello = newHelloing()
 	return p, nil
 }
 
@@ -252,30 +255,43 @@ func (n *Node) holdOverlay(local, remote SID) (release func(), err error) {
 		return func() {}, nil
 	}
 	p, err := n.peerForAndLock(own, remote)
-	defer n.mu.Unlock()
 	if err != nil {
+		n.mu.Unlock()
 		return nil, err
 	}
+	n.holdLocked(p)
+	n.mu.Unlock()
+	kept := n.sessions.hold(pair{own.sid, remote})
+	return func() {
+		if n.release(&p) && kept {
+			n.sessions.unhold(pair{own.sid, remote})
+		}
+	}, nil
+}
+
+// holdLocked holds a peer once more. Caller holds mu.
+func (n *Node) holdLocked(p *peer) {
 	if p.holds++; p.holds == 1 {
 		n.peers.held++
 		n.touchLocked(p)
 		p.path.beginSearch(time.Now(), holdDelay)
 		n.activateLocked(p)
 	}
-	return func() { n.release(&p) }, nil
 }
 
-// release ends one hold, the first time it is called with this pointer.
-func (n *Node) release(held **peer) {
+// release ends one hold, the first time it is called with this pointer, and
+// reports whether it was that.
+func (n *Node) release(held **peer) bool {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	p := *held
 	if p == nil {
-		return
+		return false
 	}
 	*held = nil
 	if p.holds--; p.holds == 0 {
 		n.peers.held--
 		n.touchLocked(p)
 	}
+	return true
 }

@@ -2,9 +2,11 @@ package mdpconn
 
 import (
 	"net/netip"
+	"sync/atomic"
 	"time"
 
 	"mesh.example/msp/mdpconn/overlay"
+	"mesh.example/msp/mdpconn/session"
 )
 
 // readPackets is how many packets are read from a link at once. Implementation.
@@ -20,10 +22,12 @@ type receiver struct {
 
 	packets   []Packet
 	buffers   [readPackets]*buffer
+	scratch   session.Scratch
 	out       dispatcher
 	forwarder forwarder
 
 	// Of the packet at hand.
+	buf       *buffer // in which it lies
 	now       time.Time
 	set       *identitySet
 	from      endpoint
@@ -34,6 +38,8 @@ type receiver struct {
 	payload   overlay.Payload
 	tag       [16]byte
 	nonce     boxNonce
+	item      session.Item
+	keyed     bool // the datagram at hand came under session keys
 }
 
 func newReceiver(n *Node, source Link, l *nodeLink) *receiver {
@@ -62,7 +68,12 @@ func (r *receiver) read() (int, error) {
 func (r *receiver) handle(k int) {
 	r.now = time.Now()
 	for i := range r.packets[:k] {
+		r.buf = r.buffers[i]
 		r.handlePacket(r.packets[i].Addr, r.packets[i].Data)
+		if r.buffers[i].shares.Load() > 1 { // datagrams have it now
+			r.buffers[i].release()
+			r.buffers[i] = getBuffer()
+		}
 	}
 	r.forwarder.flush(r.now)
 	r.out.deliver()
@@ -82,6 +93,9 @@ func (r *receiver) handlePacket(addr netip.AddrPort, data []byte) {
 	}
 	if n.debugging() {
 		n.logPacket("mdp received", r.from.link, &Packet{r.from.addr, data})
+	}
+	if r.handleSession(data) {
+		return
 	}
 	if err := r.packet.Parse(data, overlay.Context{Resolver: resolver{n}}); err != nil {
 		n.count.dropped.malformed.Add(1)
@@ -305,10 +319,17 @@ func (r *receiver) authenticated(p *peer, plain []byte, buf *buffer, made int64)
 		Local: Addr{p.local, to}, Remote: Addr{p.remote, from},
 		Data: data, Queue: Queue(r.payload.Queue), TTL: r.payload.Remaining(), buf: buf,
 	}
-	s, service, late := r.heardAuthentic(p, direct, made, to)
+	s, service, refused := r.heardAuthentic(p, direct, made, to)
+	hello := n.sessions != nil && to == portHello && from == portHello
 	switch {
-	case late:
-		n.count.dropped.late.Add(1)
+	case hello && direct:
+		r.hello(p, data)
+		d.Release()
+	case hello:
+		n.count.dropped.ignored.Add(1)
+		d.Release()
+	case refused != nil:
+		refused.Add(1)
 		d.Release()
 	case service:
 		r.serve(p, &d, direct)
@@ -317,6 +338,13 @@ func (r *receiver) authenticated(p *peer, plain []byte, buf *buffer, made int64)
 		n.count.dropped.empty.Add(1)
 		d.Release()
 	default:
+		if d.Early = n.sessions != nil; d.Early {
+			if refused := r.early(p, made); refused != nil {
+				refused.Add(1)
+				d.Release()
+				return
+			}
+		}
 		n.dispatch(&r.out, s, &d)
 	}
 }
@@ -324,16 +352,18 @@ func (r *receiver) authenticated(p *peer, plain []byte, buf *buffer, made int64)
 // heardAuthentic notes an authenticated payload of a peer, and finds out who gets it:
 // the node itself, or a socket, nil if there is none.
 //
-// late tells of a datagram that was made so long ago that it can only be a
-// recording: it is dropped.
-func (r *receiver) heardAuthentic(p *peer, direct bool, made int64, to Port) (s *Socket, service, late bool) {
+// refused, if it is not nil, counts why it is dropped: it was made so long ago
+// that it can only be a recording, or the peer would have sent it under session
+// keys.
+func (r *receiver) heardAuthentic(p *peer, direct bool, made int64, to Port) (s *Socket, service bool, refused *atomic.Uint64) {
 	n, now := r.node, r.now
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	p = n.authenticLocked(p, now)
 	path := &p.path
-	late = path.lateness(now, made) > maxLateness
-	fresh := !late && (made == 0 || made > path.newest)
+	late := path.lateness(now, made) > n.mostLate(made)
+	recorded := p.able && n.sessions != nil && (made == 0 || made < path.newest)
+	fresh := !late && !recorded && (made == 0 || made > path.newest)
 	if fresh {
 		path.lastHeard = now
 		path.noteClock(now, made)
@@ -341,14 +371,18 @@ func (r *receiver) heardAuthentic(p *peer, direct bool, made int64, to Port) (s 
 			p.relay.heard(r.sender, p.remote, now)
 		}
 	}
-	if late {
+	switch {
+	case recorded:
+		refused = &n.count.sessions.downgrades
+	case late:
 		path.doubtClock(now)
+		refused = &n.count.dropped.late
 	}
 	if direct && sendable(r.from.addr) {
 		path.heardFrom(now, r.from, fresh)
 		n.activateLocked(p)
 	}
-	return n.ports.find(Addr{p.local, to}), n.isServiceLocked(to), late
+	return n.ports.find(Addr{p.local, to}), n.isServiceLocked(to), refused
 }
 
 // authenticLocked notes that a peer is what it says, and gives the peer as the

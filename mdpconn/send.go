@@ -111,6 +111,7 @@ func checkContent(d *Datagram) error {
 // sendRemote sends datagrams of own to another node's SID. They were checked.
 func (n *Node) sendRemote(own *ownIdentity, remote SID, batch []Datagram) error {
 	now := time.Now()
+	st := n.sessions.standing(pair{own.sid, remote}, now)
 	p, err := n.peerForAndLock(own, remote)
 	if err == nil && n.isClosedLocked() {
 		err = net.ErrClosed
@@ -130,6 +131,11 @@ func (n *Node) sendRemote(own *ownIdentity, remote SID, batch []Datagram) error 
 		}
 		p.path.beginSearch(now, 0)
 	}
+	compact := 0
+	if st.keyed && via == nil && !p.path.searching() {
+		compact = min(st.compact, smallCompact)
+	}
+	greets := via == nil && len(o.targets) > 0 && n.greetsLocked(p, st, now)
 	n.activateLocked(p)
 	n.mu.Unlock()
 
@@ -141,10 +147,21 @@ func (n *Node) sendRemote(own *ownIdentity, remote SID, batch []Datagram) error 
 	if len(o.targets) == 0 {
 		return nil
 	}
-	for i := range batch {
-		o.add(batch[i].Local.Port, batch[i].Remote.Port, batch[i].Data, now)
+	var hello []byte
+	if greets {
+		hello = n.offer(p, now)
 	}
-	o.flush(now)
+	if compact > 0 {
+		n.sendCompact(p, compact, o, batch, hello, now)
+	} else {
+		for i := range batch {
+			o.add(batch[i].Local.Port, batch[i].Remote.Port, batch[i].Data, now)
+		}
+		if hello != nil {
+			o.add(portHello, portHello, hello, now)
+		}
+	}
+	o.flush(now) // and challenges
 	if via == nil {
 		n.count.sent.datagrams.Add(uint64(len(batch)))
 	}

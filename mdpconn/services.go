@@ -76,6 +76,10 @@ func (r *receiver) answer(p *peer, d *Datagram, data []byte, direct bool) {
 	o := n.outbox(p.own, p)
 	defer o.free()
 	o.targets = append(o.targets, target{endpoint: r.from})
+	if r.keyed {
+		n.sendCompact(p, smallCompact, o, []Datagram{{Local: d.Local, Remote: d.Remote, Data: data}}, nil, r.now)
+		return
+	}
 	o.add(d.Local.Port, d.Remote.Port, data, r.now)
 	o.flush(r.now)
 }

@@ -12,7 +12,26 @@ type Stats struct {
 	Mesh      MeshStats      `json:"mesh"`
 	Relayed   RelayStats     `json:"relayed"`
 	Tables    TableStats     `json:"tables"`
+	Sessions  SessionStats   `json:"sessions"`
 	Servald   ServaldStats   `json:"servald"`
+}
+
+// SessionStats counts what belongs to session keys (docs/extension.md §9 to §12).
+type SessionStats struct {
+	Offers     uint64 `json:"offers"`     // sent, repetitions included
+	Answers    uint64 `json:"answers"`    // sent to offers of peers
+	Refused    uint64 `json:"refused"`    // hellos heard that lead to nothing: damaged, replayed, crossed
+	Begun      uint64 `json:"begun"`      // sessions that became current, replacements included
+	Restarts   uint64 `json:"restarts"`   // of them, those with a peer that had begun anew
+	Sent       uint64 `json:"sent"`       // packets under session keys, each counted once
+	Received   uint64 `json:"received"`   // packets under session keys that opened
+	Unknown    uint64 `json:"unknown"`    // packets of a session that is unknown here
+	Notices    uint64 `json:"notices"`    // notices of peers that know none of ours
+	Unsealed   uint64 `json:"unsealed"`   // packets not sent, as their session had just ended
+	TooLarge   uint64 `json:"tooLarge"`   // datagrams of Send for which packets to the peer are too small now
+	Downgrades uint64 `json:"downgrades"` // datagrams in the box that a peer with session keys cannot have sent now
+	Early      uint64 `json:"early"`      // datagrams in the box dropped, as Config.RequireSessionKeys asks
+	Crowded    uint64 `json:"crowded"`    // datagrams in the box beyond what can be remembered against replays
 }
 
 // SentStats counts what went out.
@@ -162,6 +181,10 @@ type counters struct {
 		ticksSent, asksSent, challengesSent, challengesPassed, challengesRefused, endpointChanges,
 		broadcastErrors atomic.Uint64
 	}
+	sessions struct {
+		offers, answers, refused, begun, restarts, sent, received, unknown, notices, unsealed, tooLarge,
+		downgrades, early, crowded atomic.Uint64
+	}
 	servald servaldCounters
 }
 
@@ -241,6 +264,7 @@ func (c *counters) stats() Stats {
 		},
 		Dropped:   c.droppedStats(),
 		Discovery: c.discoveryStats(),
+		Sessions:  c.sessionStats(),
 		Servald:   c.servald.stats(),
 		Mesh: MeshStats{
 			RecordsSent:  c.mesh.recordsSent.Load(),
@@ -305,5 +329,24 @@ func (c *counters) discoveryStats() DiscoveryStats {
 		ChallengesRefused: c.discovery.challengesRefused.Load(),
 		EndpointChanges:   c.discovery.endpointChanges.Load(),
 		BroadcastErrors:   c.discovery.broadcastErrors.Load(),
+	}
+}
+
+func (c *counters) sessionStats() SessionStats {
+	return SessionStats{
+		Offers:     c.sessions.offers.Load(),
+		Answers:    c.sessions.answers.Load(),
+		Refused:    c.sessions.refused.Load(),
+		Begun:      c.sessions.begun.Load(),
+		Restarts:   c.sessions.restarts.Load(),
+		Sent:       c.sessions.sent.Load(),
+		Received:   c.sessions.received.Load(),
+		Unknown:    c.sessions.unknown.Load(),
+		Notices:    c.sessions.notices.Load(),
+		Unsealed:   c.sessions.unsealed.Load(),
+		TooLarge:   c.sessions.tooLarge.Load(),
+		Downgrades: c.sessions.downgrades.Load(),
+		Early:      c.sessions.early.Load(),
+		Crowded:    c.sessions.crowded.Load(),
 	}
 }

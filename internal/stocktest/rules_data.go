@@ -6,6 +6,7 @@ import (
 
 	"mesh.example/msp/mdpconn"
 	"mesh.example/msp/mdpconn/overlay"
+	"mesh.example/msp/mdpconn/session"
 )
 
 // data judges a body with ports.
@@ -101,6 +102,8 @@ func (r *Rules) service(h *Heard) error {
 		if n > overlay.MaxBody {
 			return fmt.Errorf("an echo request whose answer has a body of %d bytes, which ends it", n)
 		}
+	case port == session.HelloPort || h.Ports.Source == session.HelloPort:
+		return r.hello(h)
 	case port < 0x40 || h.Ports.Source < 0x40: // other services
 	case h.Flags&overlay.ToBroadcast == 0:
 		if !ciphered {
@@ -109,6 +112,20 @@ func (r *Rules) service(h *Heard) error {
 		return r.msp(h)
 	}
 	return nil
+}
+
+// hello judges a hello: all that stock may see of the extension
+// (docs/extension.md §9.1). Nobody there listens at its port, so that it is
+// dropped in silence; and as it is never answered, it is an offer.
+func (r *Rules) hello(h *Heard) error {
+	if h.Ports.Source != session.HelloPort || h.Ports.Destination != session.HelloPort || h.Mode != overlay.ModeCiphered || h.Flags&overlay.ToBroadcast != 0 {
+		return fmt.Errorf("hello from port %d to %d, %v", h.Ports.Source, h.Ports.Destination, h.Mode)
+	}
+	hello, err := session.ParseHello(h.Data)
+	if err == nil && hello.Kind != session.OfferHello {
+		err = fmt.Errorf("%v to stock, which offers nothing", hello)
+	}
+	return err
 }
 
 // linkState judges a link-state message.

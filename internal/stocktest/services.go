@@ -4,6 +4,7 @@ import (
 	"bytes"
 
 	"mesh.example/msp/mdpconn/overlay"
+	"mesh.example/msp/mdpconn/session"
 )
 
 // An answer is what a service of stock sends.
@@ -17,6 +18,9 @@ func (p *Peer) heard(h *Heard) []answer {
 	self := overlay.SID(p.id.SID())
 	if h.Type == overlay.TypeExplain {
 		return p.explain(h)
+	}
+	if h.Ports.Destination == session.HelloPort {
+		return nil // nobody listens there
 	}
 	if packet, ok := h.MSP(); ok {
 		s := h.stream()

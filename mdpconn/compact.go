@@ -1,0 +1,174 @@
+package mdpconn
+
+import (
+	"sync"
+	"time"
+
+	"mesh.example/msp/mdpconn/overlay"
+	"mesh.example/msp/mdpconn/session"
+)
+
+// Packets in compact form. Implementation.
+const (
+	smallCompact   = session.MinCompact          // a packet that goes anywhere, in bytes (MSX-13.1)
+	compactRoom    = 1 << 17                     // of the packets that are built before any is sent, in bytes
+	compactPackets = 64                          // and their number
+	compactItem    = 1 + overlay.MaxPortsLen + 4 // the most that a datagram takes besides its data
+)
+
+// A compactor builds packets in compact form for one peer (docs/extension.md
+// §11): of plaintexts first, and when there are enough they are all sealed, with
+// counters that follow each other. As many datagrams share a packet as fit, so
+// that of a batch of equal ones all packets but the last are of one size.
+// Compactors are pooled, and used by one goroutine at a time.
+type compactor struct {
+	node  *Node
+	pair  pair
+	limit int // of a packet, in bytes
+
+	n       int                 // packets begun
+	ends    [compactPackets]int // where their plaintexts end in room
+	starts  [compactPackets]int // and where the packets begin
+	room    [compactRoom]byte
+	packets [compactPackets]Packet
+	scratch session.Scratch
+}
+
+var compactorPool = sync.Pool{New: func() any { return new(compactor) }}
+
+// compactor gives an empty one, for packets of at most limit bytes. The caller
+// frees it.
+func (n *Node) compactor(p pair, limit int) *compactor {
+	c := compactorPool.Get().(*compactor)
+	c.node, c.pair, c.limit, c.n = n, p, limit, 0
+	return c
+}
+
+func (c *compactor) free() {
+	c.node = nil
+	clear(c.packets[:])
+	compactorPool.Put(c)
+}
+
+// begin begins a packet, and reports whether there is room for one.
+func (c *compactor) begin() bool {
+	start := 0
+	if c.n > 0 {
+		start = c.ends[c.n-1] + session.Overhead - session.HeadSize
+	}
+	if c.n == compactPackets || start+c.limit > len(c.room) {
+		return false
+	}
+	c.starts[c.n], c.ends[c.n] = start, start+session.HeadSize
+	c.n++
+	return true
+}
+
+// left is how much more plaintext the last packet takes.
+func (c *compactor) left() int {
+	return c.starts[c.n-1] + c.limit - (session.Overhead - session.HeadSize) - c.ends[c.n-1]
+}
+
+// add adds a datagram, and reports whether it fits a packet at all. When all
+// packets are full they go to the targets first.
+func (c *compactor) add(from, to Port, data []byte, targets []target, now time.Time) bool {
+	if c.n > 0 && c.append(from, to, data) {
+		return true
+	}
+	if !c.begin() {
+		c.flush(targets, now)
+		c.begin()
+	}
+	if c.append(from, to, data) {
+		return true
+	}
+	c.n--
+	return false
+}
+
+func (c *compactor) append(from, to Port, data []byte) bool {
+	end := c.ends[c.n-1]
+	item := c.room[end : end : end+c.left()]
+	if len(data)+compactItem > cap(item) && !fits(from, to, data, cap(item)) {
+		return false
+	}
+	b, err := session.AppendDatagram(item, overlay.Ports{Destination: uint32(to), Source: uint32(from)}, data)
+	if err != nil {
+		panic("BUG: mdpconn: " + err.Error()) // the caller checked the ports
+	}
+	c.ends[c.n-1] = end + len(b)
+	return true
+}
+
+// fits reports whether a datagram fits into so many bytes of plaintext.
+func fits(from, to Port, data []byte, room int) bool {
+	var b [compactItem]byte
+	head, err := session.AppendDatagram(b[:0], overlay.Ports{Destination: uint32(to), Source: uint32(from)}, nil)
+	n := len(head) + len(data)
+	switch {
+	case len(data) >= 1<<14: // the length takes 4 bytes, not 1
+		n += 3
+	case len(data) >= 1<<6:
+		n++
+	}
+	return err == nil && n <= room
+}
+
+// flush seals the packets and sends them to all targets.
+func (c *compactor) flush(targets []target, now time.Time) {
+	if c.n == 0 {
+		return
+	}
+	n := c.n
+	c.n = 0
+	bytes := c.ends[n-1] + session.Overhead - session.HeadSize
+	keys, counter, ok := c.node.sessions.reserve(c.pair, n, bytes, now)
+	if !ok { // they ended this very moment; what is sent next finds no session
+		c.node.count.sessions.unsealed.Add(uint64(n))
+		return
+	}
+	for i := range n {
+		end := c.ends[i] + session.Overhead - session.HeadSize
+		sealed, err := keys.Seal(session.Compact, c.room[c.starts[i]:c.ends[i]:end], counter+uint64(i), &c.scratch)
+		if err != nil {
+			panic("BUG: mdpconn: " + err.Error())
+		}
+		c.packets[i].Data = sealed
+	}
+	for i := range targets {
+		for j := range n {
+			c.packets[j].Addr = targets[i].addr
+		}
+		c.node.write(targets[i].link, c.packets[:n])
+		if i > 0 {
+			c.node.count.sent.copies.Add(uint64(n))
+		}
+	}
+	c.node.count.sessions.sent.Add(uint64(n))
+}
+
+// sendCompact sends datagrams under session keys, and a hello along with them if
+// there is one.
+func (n *Node) sendCompact(p *peer, limit int, o *outbox, batch []Datagram, hello []byte, now time.Time) {
+	c := n.compactor(p.pair, limit)
+	defer c.free()
+	for i := range batch {
+		d := &batch[i]
+		if !c.add(d.Local.Port, d.Remote.Port, d.Data, o.targets, now) {
+			n.count.sessions.tooLarge.Add(1)
+		}
+	}
+	if hello != nil {
+		c.add(portHello, portHello, hello, o.targets, now)
+	}
+	c.flush(o.targets, now)
+}
+
+// confirm sends an empty packet under session keys, which tells the peer that
+// they are there (MSX-10.2).
+func (n *Node) confirm(p *peer, to endpoint, now time.Time) {
+	c := n.compactor(p.pair, smallCompact)
+	defer c.free()
+	c.begin()
+	c.flush([]target{{endpoint: to}}, now)
+}

@@ -1,0 +1,164 @@
+package mdpconn
+
+import (
+	"errors"
+	"time"
+
+	"mesh.example/msp/mdpconn/session"
+)
+
+// When offers are sent (MSX-9.2). Specification.
+const (
+	helloWait  = 200 * time.Millisecond // before it is repeated; doubled each time
+	helloTries = 9                      // the first, and eight repetitions
+	helloAgain = 10 * time.Minute       // until one that did not answer is asked again
+	helloPause = 5 * time.Second        // after a hello of the peer, which leads to a session by itself
+)
+
+// portHello is where hellos come from and go to (docs/extension.md §9.1).
+const portHello Port = session.HelloPort
+
+// A helloing is how far the asking of a peer for session keys has come. Guarded
+// by Node.mu.
+type helloing struct {
+	tries int
+	at    time.Time // when the next hello may go along with a datagram
+	rate  bucket    // of the peer's offers
+	boot  int64     // of the peer, of its last session that stood; 0: there was none
+	next  int64     // the same, of a session that does not stand yet
+}
+
+func newHelloing() helloing { return helloing{rate: newBucket(peerHelloRate, peerHellos)} }
+
+// take reports whether a hello is due, and if so counts it as sent.
+func (h *helloing) take(now time.Time) bool {
+	if now.Before(h.at) {
+		return false
+	}
+	if h.tries == helloTries {
+		h.tries = 0
+	}
+	h.at = now.Add(helloWait << h.tries)
+	if h.tries++; h.tries == helloTries {
+		h.at = now.Add(helloAgain)
+	}
+	return true
+}
+
+// pause has the peer asked again after a while only.
+func (h *helloing) pause(now time.Time) { h.tries, h.at = 0, now.Add(helloPause) }
+
+// greetsLocked reports whether a hello is to go along with a datagram to a peer.
+// Caller holds mu.
+func (n *Node) greetsLocked(p *peer, st standing, now time.Time) bool {
+	return n.sessions != nil && (!st.keyed || st.worn) && p.hello.take(now)
+}
+
+// offer gives the hello for a peer; nil if there is none.
+func (n *Node) offer(p *peer, now time.Time) []byte {
+	hello, timeout := n.sessions.offer(p, now)
+	n.wakeAt(timeout)
+	if hello != nil {
+		n.count.sessions.offers.Add(1)
+	}
+	return hello
+}
+
+// wakeAt has the maintenance goroutine look at what is due by then; zero: never.
+func (n *Node) wakeAt(at time.Time) {
+	if at.IsZero() {
+		return
+	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.wakeLocked(at)
+}
+
+// hello handles a hello of a peer: a datagram that opened, be it in the box or
+// under session keys.
+func (r *receiver) hello(p *peer, data []byte) {
+	n := r.node
+	h, err := session.ParseHello(data)
+	if err != nil {
+		n.count.sessions.refused.Add(1)
+		return
+	}
+	if h.Kind == session.OfferHello && !n.welcomesOffer(p, r.now) {
+		n.count.dropped.keyLimit.Add(1)
+		return
+	}
+	a, err := n.sessions.receive(p, data, r.now)
+	if err != nil {
+		n.count.sessions.refused.Add(1)
+		if !errors.Is(err, session.ErrCrossed) && n.debugging() {
+			n.log.Debug("mdp hello refused", "peer", p.remote, "err", err)
+		}
+		return
+	}
+	n.wakeAt(a.timeout)
+	n.mu.Lock()
+	if now := n.peers.all[p.pair]; now != nil {
+		p = now
+	}
+	p.hello.pause(r.now)
+	if a.boot != 0 {
+		p.hello.next = a.boot
+	}
+	n.mu.Unlock()
+	if a.answer != nil {
+		n.count.sessions.answers.Add(1)
+		o := n.outbox(p.own, p)
+		o.targets = append(o.targets, target{endpoint: r.from})
+		o.add(portHello, portHello, a.answer, r.now)
+		o.flush(r.now)
+		o.free()
+	}
+	if a.current {
+		n.keyed(p, r.now)
+		n.confirm(p, r.from, r.now)
+	}
+}
+
+// welcomesOffer reports whether an offer of a peer is to be looked at now.
+func (n *Node) welcomesOffer(p *peer, now time.Time) bool {
+	st := n.sessions.standing(p.pair, now)
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if now := n.peers.all[p.pair]; now != nil {
+		p = now
+	}
+	return p.hello.rate.take(now) && (st.keyed || p.asked || n.helloRate.take(now))
+}
+
+// keyed notes that a session with a peer has become current.
+func (n *Node) keyed(p *peer, now time.Time) {
+	n.mu.Lock()
+	if now := n.peers.all[p.pair]; now != nil {
+		p = now
+	}
+	p.able = true
+	p.hello.tries, p.hello.at = 0, time.Time{}
+	restarted := p.hello.boot != 0 && p.hello.boot != p.hello.next
+	p.hello.boot = p.hello.next
+	n.activateLocked(p)
+	n.mu.Unlock()
+	n.count.sessions.begun.Add(1)
+	if restarted {
+		n.count.sessions.restarts.Add(1)
+	}
+	n.log.Debug("mdp session", "local", p.local, "peer", p.remote, "restarted", restarted)
+}
+
+// greet adds a hello for a peer to the packets of o, if one is due.
+func (n *Node) greet(p *peer, o *outbox, now time.Time) {
+	st := n.sessions.standing(p.pair, now)
+	n.mu.Lock()
+	greets := n.greetsLocked(p, st, now)
+	n.mu.Unlock()
+	if !greets {
+		return
+	}
+	if hello := n.offer(p, now); hello != nil {
+		o.add(portHello, portHello, hello, now)
+	}
+}

@@ -1,0 +1,277 @@
+package mdpconn_test
+
+import (
+	"fmt"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"mesh.example/msp/mdpconn"
+	"mesh.example/msp/mdpconn/memnet"
+	"mesh.example/msp/mdpconn/overlay"
+	"mesh.example/msp/mdpconn/session"
+)
+
+// keyedNode makes a node on a link of its own, as its config says about session
+// keys.
+func keyedNode(t *testing.T, network *memnet.Network, config mdpconn.Config) (*mdpconn.Node, *memnet.Link) {
+	t.Helper()
+	l := network.Link()
+	return keyedNodeOn(t, l, config), l
+}
+
+func keyedNodeOn(t *testing.T, l *memnet.Link, config mdpconn.Config) *mdpconn.Node {
+	t.Helper()
+	config.Relay = mdpconn.RelayOff
+	config.Links = []mdpconn.Link{l}
+	n, err := mdpconn.NewNode(config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { n.Close() })
+	return n
+}
+
+// meet makes two nodes on a network that hold each other, of which the first has
+// a hint for the other.
+func meet(t *testing.T, network *memnet.Network, ca, cb mdpconn.Config) *connected {
+	t.Helper()
+	c := &connected{network: network}
+	c.a, c.la = keyedNode(t, network, ca)
+	c.b, c.lb = keyedNode(t, network, cb)
+	c.sa, c.ia = bind(t, c.a, mdpconn.Addr{Port: 1000})
+	c.sb, c.ib = bind(t, c.b, mdpconn.Addr{Port: 2000})
+	hold(t, c.a, c.b)
+	hold(t, c.b, c.a)
+	c.a.AddHint(c.b.Primary(), c.lb.LocalAddr())
+	return c
+}
+
+// forms counts recorded packets: those in compact form, and enciphered payloads in
+// the others.
+func forms(packets []taped) (compact, boxes int) {
+	for _, taped := range packets {
+		if taped.data[0] == byte(session.Compact) {
+			compact++
+			continue
+		}
+		var p overlay.Packet
+		if p.Parse(taped.data, overlay.Context{}) != nil {
+			continue
+		}
+		for pl := (overlay.Payload{}); p.Next(&pl); {
+			if pl.Flags&overlay.Ciphered != 0 {
+				boxes++
+			}
+		}
+	}
+	return compact, boxes
+}
+
+// wantKeyed wants the packets recorded to be under session keys only.
+func (tp *tape) wantKeyed(t *testing.T, why string) {
+	t.Helper()
+	if compact, boxes := forms(tp.take(anywhere, anywhere)); compact == 0 || boxes > 0 {
+		t.Errorf("%s: %d packets in compact form, %d boxes, want none of these", why, compact, boxes)
+	}
+}
+
+func TestHelloThenCompact(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		network := memnet.New(memnet.Config{Impairment: memnet.Impairment{Delay: 10 * time.Millisecond}})
+		c := meet(t, network, mdpconn.Config{}, mdpconn.Config{})
+		tp := record(t, network)
+		send(t, c.a, c.sa.LocalAddr(), c.sb.LocalAddr(), "first")
+		time.Sleep(5 * time.Millisecond)
+		if first := tp.take(anywhere, anywhere); len(first) != 1 {
+			t.Errorf("%d packets to begin with, want datagram, hello and challenge in one", len(first))
+		}
+		time.Sleep(10 * time.Millisecond)
+		d := c.ib.want(t, "b", "first")
+		if !d[0].Early {
+			t.Error("the first datagram is not early")
+		}
+		time.Sleep(100 * time.Millisecond)
+		for _, n := range []*mdpconn.Node{c.a, c.b} {
+			if s := n.Stats().Sessions; s.Begun != 1 || s.Refused != 0 {
+				t.Errorf("sessions: %+v", s)
+			}
+		}
+		tp.take(anywhere, anywhere)
+		for i := range 20 {
+			from, sa, sb, in := c.a, c.sa, c.sb, c.ib
+			if i%2 == 1 {
+				from, sa, sb, in = c.b, c.sb, c.sa, c.ia
+			}
+			send(t, from, sa.LocalAddr(), sb.LocalAddr(), fmt.Sprint(i))
+			time.Sleep(20 * time.Millisecond)
+			if d := in.want(t, "under keys", fmt.Sprint(i)); d[0].Early {
+				t.Error("a datagram under session keys is early")
+			}
+		}
+		tp.wantKeyed(t, "after the hello")
+	})
+}
+
+func TestOffersThatCross(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		network := memnet.New(memnet.Config{Impairment: memnet.Impairment{Delay: 10 * time.Millisecond}})
+		c := meet(t, network, mdpconn.Config{}, mdpconn.Config{})
+		c.b.AddHint(c.a.Primary(), c.la.LocalAddr())
+		send(t, c.a, c.sa.LocalAddr(), c.sb.LocalAddr(), "to b")
+		send(t, c.b, c.sb.LocalAddr(), c.sa.LocalAddr(), "to a")
+		time.Sleep(time.Second)
+		c.ia.want(t, "a", "to a")
+		c.ib.want(t, "b", "to b")
+		for _, n := range []*mdpconn.Node{c.a, c.b} {
+			if s := n.Stats().Sessions; s.Begun != 1 {
+				t.Errorf("sessions: %+v", s)
+			}
+		}
+	})
+}
+
+func TestHelloUnderLoss(t *testing.T) {
+	for seed := range uint64(20) {
+		t.Run(fmt.Sprint(seed), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				network := memnet.New(memnet.Config{Seed: seed, Impairment: memnet.Impairment{Delay: 10 * time.Millisecond, Loss: 0.3}})
+				c := meet(t, network, mdpconn.Config{}, mdpconn.Config{})
+				c.chat(t, 10*time.Second)
+				a, b := c.a.Stats().Sessions, c.b.Stats().Sessions
+				if a.Begun == 0 || b.Begun == 0 || a.Sent == 0 || b.Sent == 0 {
+					t.Errorf("after ten seconds: %+v, %+v", a, b)
+				}
+			})
+		})
+	}
+}
+
+// A peer that begins anew is told by the notice of its other life's session.
+func TestRestart(t *testing.T) {
+	orders(t, func(t *testing.T, ida, idb *mdpconn.Identity) {
+		network := memnet.New(memnet.Config{Impairment: memnet.Impairment{Delay: 10 * time.Millisecond}})
+		c := meet(t, network, mdpconn.Config{Identities: []*mdpconn.Identity{ida}}, mdpconn.Config{Identities: []*mdpconn.Identity{idb}})
+		c.chat(t, time.Second)
+		for _, speaks := range []string{"the one that stayed", "the one that began anew"} {
+			// The other life ends without a word, and the next has its address.
+			addr := c.lb.LocalAddr()
+			c.b.Close()
+			link, err := network.Listen(addr)
+			if err != nil {
+				t.Fatal(err)
+			}
+			c.lb = link
+			c.b = keyedNodeOn(t, link, mdpconn.Config{Identities: []*mdpconn.Identity{idb}})
+			c.sb, c.ib = bind(t, c.b, mdpconn.Addr{Port: 2000})
+			hold(t, c.b, c.a)
+			tp := record(t, network)
+			if speaks == "the one that stayed" {
+				send(t, c.a, c.sa.LocalAddr(), c.sb.LocalAddr(), "who are you?")
+			} else {
+				c.b.AddHint(c.a.Primary(), c.la.LocalAddr())
+				send(t, c.b, c.sb.LocalAddr(), c.sa.LocalAddr(), "it is me")
+			}
+			time.Sleep(100 * time.Millisecond)
+			c.drain()
+			s := c.a.Stats().Sessions
+			if s.Restarts == 0 {
+				t.Errorf("%s speaks: %+v", speaks, s)
+			}
+			tp.take(anywhere, anywhere)
+			c.chat(t, 100*time.Millisecond)
+			tp.wantKeyed(t, speaks)
+		}
+	})
+}
+
+// Either end may move; the session stays.
+func TestSessionFollowsAMove(t *testing.T) {
+	orders(t, func(t *testing.T, ida, idb *mdpconn.Identity) {
+		network := memnet.New(memnet.Config{Impairment: memnet.Impairment{Delay: 10 * time.Millisecond}})
+		c := meet(t, network, mdpconn.Config{Identities: []*mdpconn.Identity{ida}}, mdpconn.Config{Identities: []*mdpconn.Identity{idb}})
+		c.chat(t, time.Second)
+		for i := range 4 {
+			moved := c.lb
+			if i%2 == 1 {
+				moved = c.la
+			}
+			moved.Rebind()
+			quietA, quietB := c.chat(t, 3*time.Second)
+			if quietA > 200*time.Millisecond || quietB > 200*time.Millisecond {
+				t.Errorf("quiet for %v at a, %v at b", quietA, quietB)
+			}
+			c.wantEndpoints(t, "after the move")
+		}
+		for _, n := range []*mdpconn.Node{c.a, c.b} {
+			if s := n.Stats(); s.Sessions.Begun != 1 || s.Sessions.Unknown+s.Dropped.Crypto > 0 {
+				t.Errorf("sessions: %+v", s.Sessions)
+			}
+		}
+	})
+}
+
+// Whoever has no session keys is talked to as stock is.
+func TestOneWithoutSessionKeys(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		network := memnet.New(memnet.Config{Impairment: memnet.Impairment{Delay: 10 * time.Millisecond}})
+		c := meet(t, network, mdpconn.Config{}, mdpconn.Config{NoSessions: true})
+		tp := record(t, network)
+		quietA, quietB := c.chat(t, 2*time.Minute)
+		if quietA > 200*time.Millisecond || quietB > 200*time.Millisecond {
+			t.Errorf("quiet for %v at a, %v at b", quietA, quietB)
+		}
+		if compact, boxes := forms(tp.take(anywhere, anywhere)); compact > 0 || boxes < 4000 {
+			t.Errorf("%d packets in compact form, %d boxes", compact, boxes)
+		}
+		if s := c.a.Stats().Sessions; s.Offers != 9 || s.Downgrades > 0 {
+			t.Errorf("%+v, want 9 offers", s)
+		}
+		time.Sleep(10 * time.Minute)
+		c.chat(t, time.Second)
+		if s := c.a.Stats().Sessions; s.Offers < 11 {
+			t.Errorf("%+v, want more offers after ten minutes", s)
+		}
+	})
+}
+
+// Copies, echoes, changed and cut packets of a session do nothing.
+func TestSessionAttacks(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		network := memnet.New(memnet.Config{Impairment: memnet.Impairment{Delay: 10 * time.Millisecond}})
+		c := meet(t, network, mdpconn.Config{}, mdpconn.Config{})
+		tp := record(t, network)
+		c.chat(t, 2*time.Second)
+		packets := tp.take(anywhere, anywhere)
+		c.drain()
+		before := c.a.Path(c.a.Primary(), c.b.Primary())
+		sessions := c.a.Stats().Sessions.Begun + c.b.Stats().Sessions.Begun
+		elsewhere := network.Link()
+		for _, p := range packets {
+			network.Inject(p.from, p.to, p.data)                 // again
+			network.Inject(elsewhere.LocalAddr(), p.to, p.data)  // from elsewhere
+			network.Inject(p.to, p.from, p.data)                 // back
+			network.Inject(p.from, p.to, p.data[:len(p.data)/2]) // cut
+			network.Inject(p.from, p.to, p.data[:min(5, len(p.data))])
+			for i := 0; i < len(p.data); i += 7 {
+				changed := append([]byte(nil), p.data...)
+				changed[i] ^= 1 << (i % 8)
+				network.Inject(p.from, p.to, changed)
+			}
+			time.Sleep(time.Millisecond)
+		}
+		time.Sleep(time.Second)
+		c.ia.want(t, "a")
+		c.ib.want(t, "b")
+		if after := c.a.Path(c.a.Primary(), c.b.Primary()); after.Endpoint != before.Endpoint {
+			t.Errorf("endpoint %v, was %v", after.Endpoint, before.Endpoint)
+		}
+		if now := c.a.Stats().Sessions.Begun + c.b.Stats().Sessions.Begun; now != sessions {
+			t.Errorf("%d sessions more", now-sessions)
+		}
+		time.Sleep(2 * time.Second)
+		tp.take(anywhere, anywhere)
+		c.chat(t, time.Second)
+		tp.wantKeyed(t, "after the attack")
+	})
+}
