@@ -136,7 +136,7 @@ func (n *Node) keyed(p *peer, now time.Time) {
 	if now := n.peers.all[p.pair]; now != nil {
 		p = now
 	}
-	p.able = true
+	p.able, p.keyed = true, true
 	p.hello.tries, p.hello.at = 0, time.Time{}
 	restarted := p.hello.boot != 0 && p.hello.boot != p.hello.next
 	p.hello.boot = p.hello.next
@@ -149,16 +149,8 @@ func (n *Node) keyed(p *peer, now time.Time) {
 	n.log.Debug("mdp session", "local", p.local, "peer", p.remote, "restarted", restarted)
 }
 
-// greet adds a hello for a peer to the packets of o, if one is due.
-func (n *Node) greet(p *peer, o *outbox, now time.Time) {
-	st := n.sessions.standing(p.pair, now)
-	n.mu.Lock()
-	greets := n.greetsLocked(p, st, now)
-	n.mu.Unlock()
-	if !greets {
-		return
-	}
-	if hello := n.offer(p, now); hello != nil {
-		o.add(portHello, portHello, hello, now)
-	}
+// awaitsKeysLocked reports whether what waits for a peer waits for session keys.
+// Caller holds mu.
+func (n *Node) awaitsKeysLocked(p *peer) bool {
+	return n.config.RequireSessionKeys && !p.keyed
 }

@@ -122,7 +122,11 @@ func earlier(a, b time.Time) time.Time {
 func (n *Node) nextLocked(p *peer, now time.Time) (next time.Time) {
 	path := &p.path
 	if len(path.waiting) > 0 {
-		if next = path.waiting[0].until; n.reachableLocked(p, now) {
+		switch next = path.waiting[0].until; {
+		case !n.reachableLocked(p, now):
+		case n.awaitsKeysLocked(p):
+			next = earlier(next, p.hello.at)
+		default:
 			next = now
 		}
 	}
@@ -174,7 +178,13 @@ func (n *Node) collectPeerLocked(p *peer, now time.Time, w *work) {
 	for len(path.waiting) > 0 && !now.Before(path.waiting[0].until) {
 		n.dropOldestLocked(p)
 	}
-	if len(path.waiting) > 0 && n.reachableLocked(p, now) {
+	if len(path.waiting) > 0 && n.awaitsKeysLocked(p) {
+		if n.reachableLocked(p, now) && !now.Before(p.hello.at) {
+			o := n.outbox(p.own, p) // a hello goes out, and what waits waits on
+			n.routeLocked(p, now, 1, o)
+			w.flushes = append(w.flushes, &flush{p, o, nil, nil})
+		}
+	} else if len(path.waiting) > 0 && n.reachableLocked(p, now) {
 		o := n.outbox(p.own, p)
 		n.routeLocked(p, now, len(path.waiting), o)
 		w.flushes = append(w.flushes, &flush{p, o, n.hopLocked(p, o, now), path.waiting})
@@ -220,7 +230,7 @@ func (n *Node) perform(w *work, now time.Time) {
 		n.listenBroadcasts()
 	}
 	for _, f := range w.flushes {
-		if f.hop != nil {
+		if f.hop != nil && !n.config.RequireSessionKeys {
 			n.sendWaitingVia(f, now)
 		}
 		n.sendWaiting(f, now)
@@ -249,20 +259,28 @@ func (n *Node) perform(w *work, now time.Time) {
 // sendWaiting sends datagrams that have waited, if not through others, and frees
 // them and their outbox.
 func (n *Node) sendWaiting(f *flush, now time.Time) {
+	p, o := f.peer, f.box
+	defer o.free()
+	st := n.sessions.standing(p.pair, now)
+	n.mu.Lock()
+	w := n.wayLocked(p, o, st, f.hop, now)
+	n.mu.Unlock()
+	var batch []Datagram
 	for i := range f.waiting {
-		d := &f.waiting[i]
 		switch {
-		case len(f.box.targets) > 0:
-			f.box.add(d.Local.Port, d.Remote.Port, d.Data, now)
+		case w.waits:
+			n.count.dropped.noRoute.Add(1)
+		case len(o.targets) > 0:
+			batch = append(batch, f.waiting[i].Datagram)
 			n.count.sent.datagrams.Add(1)
 		case f.hop == nil:
 			n.count.dropped.budget.Add(1)
 		}
-		d.Release()
 	}
-	if len(f.box.targets) > 0 {
-		n.greet(f.peer, f.box, now)
+	if len(o.targets) > 0 {
+		n.transmit(p, o, w, batch, now)
 	}
-	f.box.flush(now)
-	f.box.free()
+	for i := range f.waiting {
+		f.waiting[i].Release()
+	}
 }

@@ -47,6 +47,7 @@ type peer struct {
 	relay      relayed
 	hello      helloing
 	able       bool // it has had session keys with this node
+	keyed      bool // it had them when a datagram was sent to it last
 }
 
 // newPeer computes the keys of a pair, which takes about 100 µs. It fails if the

@@ -125,47 +125,71 @@ func (n *Node) sendRemote(own *ownIdentity, remote SID, batch []Datagram) error 
 	defer o.free()
 	left := n.routeLocked(p, now, len(batch), o)
 	via := n.hopLocked(p, o, now)
-	if len(o.targets) == 0 && left == 0 && via == nil {
+	w := n.wayLocked(p, o, st, via, now)
+	if w.waits || len(o.targets) == 0 && left == 0 && via == nil {
 		for i := range batch {
 			n.waitLocked(p, &batch[i], now)
 		}
 		p.path.beginSearch(now, 0)
 	}
-	compact := 0
-	if st.keyed && via == nil && !p.path.searching() {
-		compact = min(st.compact, smallCompact)
-	}
-	greets := via == nil && len(o.targets) > 0 && n.greetsLocked(p, st, now)
 	n.activateLocked(p)
 	n.mu.Unlock()
 
-	if via != nil {
+	switch {
+	case w.waits:
+		batch = nil
+	case via != nil:
 		n.sendVia(p, via, batch, now)
-	} else {
+	default:
 		n.count.dropped.budget.Add(uint64(left))
 	}
 	if len(o.targets) == 0 {
 		return nil
 	}
-	var hello []byte
-	if greets {
-		hello = n.offer(p, now)
-	}
-	if compact > 0 {
-		n.sendCompact(p, compact, o, batch, hello, now)
-	} else {
-		for i := range batch {
-			o.add(batch[i].Local.Port, batch[i].Remote.Port, batch[i].Data, now)
-		}
-		if hello != nil {
-			o.add(portHello, portHello, hello, now)
-		}
-	}
-	o.flush(now) // and challenges
+	n.transmit(p, o, w, batch, now)
 	if via == nil {
 		n.count.sent.datagrams.Add(uint64(len(batch)))
 	}
 	return nil
+}
+
+// A way is how datagrams go to the targets of an outbox.
+type way struct {
+	compact int  // under session keys, in packets of at most so many bytes; 0: in the box
+	hello   bool // a hello goes along
+	waits   bool // they wait until there are session keys
+}
+
+// wayLocked tells how datagrams to a peer go now. Caller holds mu.
+func (n *Node) wayLocked(p *peer, o *outbox, st standing, via *hop, now time.Time) (w way) {
+	p.keyed = st.keyed
+	if st.keyed && via == nil && (!p.path.searching() || n.config.RequireSessionKeys) {
+		w.compact = min(st.compact, smallCompact)
+	}
+	w.hello = via == nil && len(o.targets) > 0 && n.greetsLocked(p, st, now)
+	w.waits = n.config.RequireSessionKeys && w.compact == 0
+	return w
+}
+
+// transmit sends datagrams to the targets of an outbox, and the challenges that
+// are to go along.
+func (n *Node) transmit(p *peer, o *outbox, w way, batch []Datagram, now time.Time) {
+	var hello []byte
+	if w.hello {
+		hello = n.offer(p, now)
+	}
+	if w.compact > 0 {
+		n.sendCompact(p, w.compact, o, batch, hello, now)
+		o.flush(now)
+		return
+	}
+	for i := range batch {
+		o.add(batch[i].Local.Port, batch[i].Remote.Port, batch[i].Data, now)
+	}
+	if hello != nil {
+		o.add(portHello, portHello, hello, now)
+	}
+	o.flush(now)
 }
 
 // routeLocked puts where k datagrams go into o.targets, and gives how many

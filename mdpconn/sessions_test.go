@@ -275,3 +275,137 @@ func TestSessionAttacks(t *testing.T) {
 		tp.wantKeyed(t, "after the attack")
 	})
 }
+
+// With RequireSessionKeys the first datagram waits for the keys, and none goes or
+// comes in the box.
+func TestRequireSessionKeys(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		network := memnet.New(memnet.Config{Impairment: memnet.Impairment{Delay: 10 * time.Millisecond}})
+		require := mdpconn.Config{RequireSessionKeys: true}
+		c := meet(t, network, require, require)
+		began := time.Now()
+		send(t, c.a, c.sa.LocalAddr(), c.sb.LocalAddr(), "first")
+		d := <-c.ib
+		if took := time.Since(began); d.Early || string(d.Data) != "first" || took > 50*time.Millisecond {
+			t.Errorf("%q after %v, early %v; want it after 30 ms", d.Data, took, d.Early)
+		}
+		send(t, c.b, c.sb.LocalAddr(), c.sa.LocalAddr(), "back")
+		time.Sleep(20 * time.Millisecond)
+		c.ia.want(t, "a", "back")
+		network.SetImpairmentAll(memnet.Impairment{Loss: 1})
+		time.Sleep(15 * time.Minute) // the session is forgotten
+		network.SetImpairmentAll(memnet.Impairment{Delay: 10 * time.Millisecond})
+		send(t, c.a, c.sa.LocalAddr(), c.sb.LocalAddr(), "later")
+		time.Sleep(time.Second)
+		c.ib.want(t, "b", "later")
+	})
+}
+
+func TestRequireSessionKeysRefusesTheBox(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		network := memnet.New(memnet.Config{Impairment: memnet.Impairment{Delay: 10 * time.Millisecond}})
+		c := meet(t, network, mdpconn.Config{RequireSessionKeys: true}, mdpconn.Config{NoSessions: true})
+		tp := record(t, network)
+		c.b.AddHint(c.a.Primary(), c.la.LocalAddr())
+		for range 100 {
+			send(t, c.a, c.sa.LocalAddr(), c.sb.LocalAddr(), "secret")
+			send(t, c.b, c.sb.LocalAddr(), c.sa.LocalAddr(), "in the box")
+			time.Sleep(20 * time.Millisecond)
+		}
+		c.ia.want(t, "a")
+		c.ib.want(t, "b")
+		if early := c.a.Stats().Sessions.Early; early == 0 {
+			t.Error("nothing was refused")
+		}
+		tp.take(anywhere, anywhere)
+	})
+}
+
+// A recorded box is worth nothing once there are session keys, and a peer that had
+// them cannot be talked down to the box by dropping hellos.
+func TestDowngrade(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		network := memnet.New(memnet.Config{Impairment: memnet.Impairment{Delay: 10 * time.Millisecond}})
+		c := meet(t, network, mdpconn.Config{}, mdpconn.Config{})
+		tp := record(t, network)
+		send(t, c.a, c.sa.LocalAddr(), c.sb.LocalAddr(), "early")
+		time.Sleep(5 * time.Millisecond)
+		recorded := tp.take(anywhere, anywhere)
+		held := append([]taped(nil), recorded...)
+		time.Sleep(20 * time.Millisecond)
+		c.ib.want(t, "b", "early")
+		for range 3 { // before and after the session stands, and when it is old
+			for _, p := range held {
+				network.Inject(p.from, p.to, p.data)
+			}
+			time.Sleep(time.Second)
+			c.chat(t, time.Second)
+			c.drain()
+			for _, p := range held {
+				network.Inject(p.from, p.to, p.data)
+			}
+			time.Sleep(20 * time.Millisecond)
+			c.ib.want(t, "b")
+			time.Sleep(11 * time.Minute)
+		}
+		if s := c.b.Stats(); s.Sessions.Downgrades == 0 {
+			t.Errorf("no downgrade was noticed: %+v", s.Sessions)
+		}
+	})
+}
+
+// A session is replaced after two minutes of use, and nothing is lost by it.
+func TestRekeyUnderLoad(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		network := memnet.New(memnet.Config{Impairment: memnet.Impairment{Delay: 10 * time.Millisecond}})
+		c := meet(t, network, mdpconn.Config{}, mdpconn.Config{})
+		c.chat(t, time.Second)
+		sent, heard := 0, 0
+		count := func() {
+			synctest.Wait()
+			for len(c.ib) > 0 {
+				d := <-c.ib
+				d.Release()
+				heard++
+			}
+		}
+		count()
+		heard = 0
+		for range 5 * 60 * 100 {
+			send(t, c.a, c.sa.LocalAddr(), c.sb.LocalAddr(), "load")
+			sent++
+			time.Sleep(10 * time.Millisecond)
+			count()
+		}
+		time.Sleep(time.Second)
+		count()
+		if heard != sent {
+			t.Errorf("%d of %d arrived", heard, sent)
+		}
+		for _, n := range []*mdpconn.Node{c.a, c.b} {
+			if s := n.Stats(); s.Sessions.Begun != 3 || s.Sessions.Restarts > 0 || s.Sessions.Unknown > 0 {
+				t.Errorf("%+v, want three sessions in five minutes", s.Sessions)
+			}
+		}
+	})
+}
+
+// Offers of strangers are answered at a bounded rate, and what they leave behind
+// is bounded.
+func TestFloodOfHellos(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		network := memnet.New(memnet.Config{})
+		n, l := keyedNode(t, network, mdpconn.Config{MaxPeers: 64})
+		to := mdpconn.Addr{SID: n.Primary(), Port: session.HelloPort}
+		for range 300 {
+			stranger, _ := keyedNode(t, network, mdpconn.Config{})
+			stranger.AddHint(n.Primary(), l.LocalAddr())
+			send(t, stranger, mdpconn.Addr{Port: 1}, mdpconn.Addr{SID: to.SID, Port: 99}, "hello with that")
+		}
+		synctest.Wait()
+		s := n.Stats()
+		if s.Sessions.Answers > 60 || s.Sessions.Answers < 40 || s.Dropped.KeyLimit == 0 {
+			t.Errorf("%d answers, %d beyond the limit", s.Sessions.Answers, s.Dropped.KeyLimit)
+		}
+	})
+}
