@@ -11,7 +11,9 @@ type carrier interface {
 	hold(local, remote SID) (release func(), err error)
 	path(local, remote SID) Path
 	peers() []PeerInfo
-	close() error // the last of the node's Close; done is closed
+	serveServices() (stop func(), err error)      // questions for services reach the node
+	askServices(from Port, question []byte) error // broadcasts one
+	close() error                                 // the last of the node's Close; done is closed
 }
 
 // overlayCarrier is the node itself as a member of the mesh.

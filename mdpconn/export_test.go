@@ -44,3 +44,6 @@ func OnHost(config Config, h TestHost) Config {
 	}
 	return config
 }
+
+// AsksFor reports whether a question may mean a service.
+var AsksFor = asksFor

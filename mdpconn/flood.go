@@ -35,8 +35,14 @@ func (t *floodTable) repeated(id [8]byte) bool {
 	return false
 }
 
-// flood passes a broadcast on to all neighbours, the first time it is heard.
-// Nothing of it is for this node itself yet.
+// floodRepeated reports whether a flood was here before, and remembers it.
+func (r *receiver) floodRepeated() bool {
+	r.node.mu.Lock()
+	defer r.node.mu.Unlock()
+	return r.node.mesh.floods.repeated(r.payload.BroadcastID)
+}
+
+// flood passes a broadcast on to all neighbours.
 func (r *receiver) flood(source SID) {
 	n, p := r.node, &r.payload
 	if r.neighbour == nil || !n.relays() {
@@ -57,7 +63,7 @@ func (r *receiver) flood(source SID) {
 		TTL:         p.Remaining(), Queue: p.Queue, Type: p.Type, Body: p.Body,
 	}
 	for _, h := range hops {
-		r.relay(h, &q, SID{})
+		r.forwarder.relay(n, h, &q, SID{}, r.now)
 	}
 	n.count.relayed.floods.Add(1)
 }
@@ -68,8 +74,6 @@ func (n *Node) floodHops(from *neighbour, source SID, p *overlay.Payload, now ti
 	defer n.mu.Unlock()
 	m := &n.mesh
 	switch {
-	case m.floods.repeated(p.BroadcastID):
-		return nil
 	case p.Remaining() == 0:
 		n.count.relayed.expired.Add(1)
 		return nil

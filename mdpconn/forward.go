@@ -105,7 +105,7 @@ func (r *receiver) forward(source SID) {
 		Source: fullSID(source),
 		TTL:    p.Remaining(), Queue: p.Queue, Type: p.Type, Body: p.Body,
 	}
-	if r.relay(h, &q, SID(p.Destination.SID)) {
+	if r.forwarder.relay(n, h, &q, SID(p.Destination.SID), r.now) {
 		n.count.relayed.payloads.Add(1)
 		n.count.relayed.bytes.Add(uint64(len(p.Body)))
 	}
@@ -129,11 +129,11 @@ func (n *Node) nextHop(from *neighbour, source, destination SID, now time.Time) 
 
 // relay puts a payload into a packet for a neighbour. It reports whether that
 // was possible: what may not be sent is refused, whoever asks for it.
-func (r *receiver) relay(h *hop, q *overlay.Payload, destination SID) bool {
-	o := r.forwarder.box(r.node, h)
+func (f *forwarder) relay(n *Node, h *hop, q *overlay.Payload, destination SID, now time.Time) bool {
+	o := f.box(n, h)
 	q.Seq = byte(o.own.sequence.Add(1))
 	var err error
-	o.put(r.now, func(b *outPacket) bool {
+	o.put(now, func(b *outPacket) bool {
 		p := *q
 		if p.Flags&overlay.ToBroadcast == 0 {
 			o.address(&p, destination)
@@ -146,7 +146,7 @@ func (r *receiver) relay(h *hop, q *overlay.Payload, destination SID) bool {
 		return b.appended(data, before)
 	})
 	if err != nil {
-		r.node.count.relayed.refused.Add(1)
+		n.count.relayed.refused.Add(1)
 	}
 	return err == nil
 }

@@ -67,6 +67,7 @@ type Node struct {
 	nextWake   time.Time // when the maintenance goroutine wakes of itself; zero: never
 	beacon     beacon
 	mesh       mesh
+	services   serviceTable
 	stamp      int64 // newest stamp of a challenge
 }
 
@@ -163,6 +164,7 @@ func newNode(config Config) (*Node, error) {
 	n.peers.init(config.maxPeers())
 	n.hints.init()
 	n.mesh.init(&n.config)
+	n.services.lookups = make(map[Port]*lookup)
 	n.keyRate = newBucket(strangerKeyRate, strangerKeyBurst)
 	n.helloRate = newBucket(strangerHelloRate, strangerHellos)
 	if config.sessions() {

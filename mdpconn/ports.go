@@ -151,7 +151,7 @@ func (n *Node) bindOverlay(local Addr, h Handler) (*Socket, error) {
 
 // isServiceLocked reports whether the node keeps a port for itself.
 func (n *Node) isServiceLocked(p Port) bool {
-	return p == portKeyMap || p == portLinkState || p == portEcho || p == n.challengePort
+	return p == portKeyMap || p == portLinkState || p == portEcho || p == portService && n.config.Servald == nil || p == n.challengePort
 }
 
 // Silent reports whether the node hides which of its ports are in use, as

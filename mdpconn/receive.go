@@ -174,6 +174,10 @@ func (r *receiver) handlePayload() (authentic bool) {
 			return false
 		}
 	} else if p.Flooded() {
+		if r.floodRepeated() {
+			n.count.dropped.repeated.Add(1)
+			return false
+		}
 		r.flood(source)
 	}
 	mode, _ := p.Flags.Mode() // Check looked for an error
@@ -190,7 +194,7 @@ func (r *receiver) handlePayload() (authentic bool) {
 	case mode == overlay.ModeCiphered:
 		return r.open(own, source)
 	default:
-		r.plain(mode, source)
+		r.plain(mode, own, source)
 	}
 	return false
 }
@@ -240,13 +244,15 @@ func (r *receiver) unusable() {
 	}
 }
 
-// plain handles a data payload that is not enciphered: link state. Nothing else
-// of the kind is used yet.
-func (r *receiver) plain(mode overlay.Mode, source SID) {
+// plain handles a data payload that is not enciphered: link state, and questions
+// and answers about services. Nothing else of the kind is used. own is whom it is
+// for; nil: all.
+func (r *receiver) plain(mode overlay.Mode, own *ownIdentity, source SID) {
 	ports, data, err := overlay.ParsePorts(r.payload.Body)
 	switch d := &r.node.count.dropped; {
 	case err != nil:
 		d.malformed.Add(1)
+	case mode == overlay.ModePlain && r.service(own, source, ports, data):
 	case mode != overlay.ModePlain || Port(ports.Destination) != portLinkState || r.payload.Flooded():
 		d.plain.Add(1)
 	case r.neighbour == nil || source != r.sender:

@@ -52,7 +52,7 @@ func TestDropReasons(t *testing.T) {
 			{"bad source", data(oneHop, full(flipped)+full(a), plain), func(d *mdpconn.DroppedStats) *uint64 { return &d.BadSID }},
 			{"for another", data(same|oneHop, full(identity(t).SID()), plain), func(d *mdpconn.DroppedStats) *uint64 { return &d.NotOurs }},
 			{"link state that is none", data(same|oneHop|toAll, "", plain), func(d *mdpconn.DroppedStats) *uint64 { return &d.Malformed }},
-			{"plain broadcast", data(same|oneHop|toAll, "", "\x17?"), func(d *mdpconn.DroppedStats) *uint64 { return &d.Plain }},
+			{"plain broadcast", data(same|oneHop|toAll, "", "\x19?"), func(d *mdpconn.DroppedStats) *uint64 { return &d.Plain }},
 			{"type 0x50", data(same|oneHop|toAll|overlay.LegacyType, "\x50", plain), func(d *mdpconn.DroppedStats) *uint64 { return &d.UnknownType }},
 			{"does not open", data(same|oneHop|both, full(a), string(make([]byte, 60))), func(d *mdpconn.DroppedStats) *uint64 { return &d.Crypto }},
 			{"too short to open", data(same|oneHop|both, full(a), plain), func(d *mdpconn.DroppedStats) *uint64 { return &d.Crypto }},

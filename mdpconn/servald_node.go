@@ -61,6 +61,10 @@ type daemon struct {
 	tryWait  time.Duration
 	isSilent bool // it was logged
 
+	// Guarded by the node's mutex.
+	serving int     // services that are registered
+	service *Socket // port 11, while there are any
+
 	// mu guards what follows.
 	mu      sync.Mutex
 	conn    *daemonConn  // nil while the daemon is lost

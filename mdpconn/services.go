@@ -16,6 +16,8 @@ func (r *receiver) serve(p *peer, d *Datagram, direct bool) {
 		r.echo(p, d, direct)
 	case d.Local.Port == portKeyMap:
 		r.answerKeyMap(p, d, direct)
+	case d.Local.Port == portService:
+		r.answerServices(p, d, direct)
 	default:
 		n.count.dropped.ignored.Add(1)
 	}

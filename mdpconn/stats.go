@@ -45,6 +45,8 @@ type SentStats struct {
 	Echoes    uint64 `json:"echoes"`    // answers of the echo service
 	KeyMaps   uint64 `json:"keyMaps"`   // answers about signing keys
 	Explains  uint64 `json:"explains"`  // answers about own SIDs
+	Lookups   uint64 `json:"lookups"`   // questions for services
+	Services  uint64 `json:"services"`  // answers to such
 }
 
 // ReceivedStats counts what came in and was of use.
@@ -58,6 +60,7 @@ type ReceivedStats struct {
 	Echoes    uint64 `json:"echoes"`    // echo requests
 	KeyMaps   uint64 `json:"keyMaps"`   // requests about signing keys
 	Explains  uint64 `json:"explains"`  // please-explains
+	Lookups   uint64 `json:"lookups"`   // questions for services
 }
 
 // DroppedStats counts what was dropped, by reason.
@@ -161,10 +164,10 @@ type TableStats struct {
 // counted up from everywhere.
 type counters struct {
 	sent struct {
-		packets, bytes, errors, datagrams, local, copies, echoes, keyMaps, explains atomic.Uint64
+		packets, bytes, errors, datagrams, local, copies, echoes, keyMaps, explains, lookups, services atomic.Uint64
 	}
 	received struct {
-		packets, bytes, ticks, payloads, datagrams, unbound, echoes, keyMaps, explains atomic.Uint64
+		packets, bytes, ticks, payloads, datagrams, unbound, echoes, keyMaps, explains, lookups atomic.Uint64
 	}
 	dropped struct {
 		malformed, ownPacket, reflected, unknownSender, unknownSID, badSID, notOurs, plain, crypto,
@@ -250,6 +253,8 @@ func (c *counters) stats() Stats {
 			Echoes:    c.sent.echoes.Load(),
 			KeyMaps:   c.sent.keyMaps.Load(),
 			Explains:  c.sent.explains.Load(),
+			Lookups:   c.sent.lookups.Load(),
+			Services:  c.sent.services.Load(),
 		},
 		Received: ReceivedStats{
 			Packets:   c.received.packets.Load(),
@@ -261,6 +266,7 @@ func (c *counters) stats() Stats {
 			Echoes:    c.received.echoes.Load(),
 			KeyMaps:   c.received.keyMaps.Load(),
 			Explains:  c.received.explains.Load(),
+			Lookups:   c.received.lookups.Load(),
 		},
 		Dropped:   c.droppedStats(),
 		Discovery: c.discoveryStats(),

@@ -26,6 +26,11 @@ type ListenConfig struct {
 	// call this package.
 	Allow func(mdpconn.SID) bool
 
+	// Service, if set, is a name by which the listener can be found while it is
+	// open (LookupService): 1 … 63 letters, digits, '-', '_' or '.'. The node
+	// answers for it in the clear, so who asks near by learns of it.
+	Service string
+
 	// Published keeps connections to the published protocol, as Dialer.Published
 	// does.
 	Published bool
@@ -77,7 +82,15 @@ func (lc *ListenConfig) Listen(ctx context.Context, network, address string) (ne
 	if udp.IsValid() {
 		udp = reachable(udp)
 	}
-	return &Listener{l: l, node: e.Node(), udp: udp, hush: e.Node().Announce()}, nil
+	unregister := func() {}
+	if lc.Service != "" {
+		if unregister, err = e.Node().RegisterService(lc.Service, l.Addr().Port); err != nil {
+			l.Close()
+			return fail(Addr{Addr: at.addr}, err)
+		}
+	}
+	hush := e.Node().Announce()
+	return &Listener{l: l, node: e.Node(), udp: udp, hush: func() { hush(); unregister() }}, nil
 }
 
 // A Listener accepts connections. It implements net.Listener; all methods may
@@ -87,7 +100,7 @@ type Listener struct {
 	l    *engine.Listener
 	node *mdpconn.Node
 	udp  netip.AddrPort
-	hush func() // ends the announcements
+	hush func() // ends the announcements, and takes the name back
 }
 
 // Accept waits for the next connection, a *Conn. It fails only for a deadline

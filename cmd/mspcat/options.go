@@ -26,6 +26,7 @@ type options struct {
 	keepOpen   bool
 	once       bool
 	forward    forwardAddr
+	service    serviceName
 	noAnnounce bool
 	silent     bool
 	stats      bool
@@ -55,6 +56,7 @@ func (o *options) addConnectFlags(f *pflag.FlagSet) {
 }
 
 func (o *options) addListenFlags(f *pflag.FlagSet) {
+	f.Var(&o.service, "service", "be found by `NAME` (see mspcat lookup)")
 	f.BoolVarP(&o.keepOpen, "keep-open", "k", false, "serve one connection after the other, stdin going to the first that wants it")
 	f.BoolVar(&o.noAnnounce, "no-announce", false, "do not announce the SID on the network: the other side needs --peer")
 	f.BoolVar(&o.silent, "silent", false, "do not answer calls to ports where nothing listens")
@@ -62,7 +64,7 @@ func (o *options) addListenFlags(f *pflag.FlagSet) {
 
 // onlyListening refuses flags that are of no use when connecting.
 func onlyListening(f *pflag.FlagSet) error {
-	for _, name := range []string{"keep-open", "no-announce", "silent"} {
+	for _, name := range []string{"service", "keep-open", "no-announce", "silent"} {
 		if f.Changed(name) {
 			return usagef("--%s is for listening: expected -l or the command listen with it", name)
 		}

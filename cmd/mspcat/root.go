@@ -117,7 +117,7 @@ func (p *program) rootCommand() *cobra.Command {
 	opts.addPipeFlags(root.Flags())
 	opts.addConnectFlags(root.Flags())
 	opts.addListenFlags(root.Flags())
-	root.AddCommand(p.listenCommand(), p.connectCommand(), p.peersCommand(), p.keyCommand(), p.tryCommand(), p.versionCommand())
+	root.AddCommand(p.listenCommand(), p.connectCommand(), p.peersCommand(), p.lookupCommand(), p.keyCommand(), p.tryCommand(), p.versionCommand())
 	strictCompletion(root)
 	return root
 }

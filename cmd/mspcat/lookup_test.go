@@ -1,0 +1,46 @@
+package main
+
+import (
+	"strings"
+	"testing"
+)
+
+// A listener with a name is found by it, and by no other, through either door.
+func TestLookup(t *testing.T) {
+	t.Parallel()
+	_, command := listen(t, "--service=chat")
+	sid := command[2]
+	p := start(t, "lookup", "-1", "-w", "10s", "chat")
+	if got, want := string(p.readAll()), sid+" 5000\n"; !strings.HasPrefix(got, sid+" ") || strings.Count(got, "\n") != 1 {
+		t.Errorf("printed %q, want %q", got, want)
+	}
+	p.wantStatus("found", 0)
+	p = start(t, "lookup", "-w", "1s", "other")
+	if got := p.readAll(); len(got) > 0 {
+		t.Errorf("printed %q of a name that nobody has", got)
+	}
+	p.wantStatus("not found", 1)
+}
+
+func TestLookupViaServald(t *testing.T) {
+	t.Parallel()
+	_, flags := viaServald(t)
+	_, command := listenVia(t, flags[1], "--service=chat")
+	p := start(t, "lookup", flags[0], "-w", "3s")
+	if got, want := string(p.readAll()), command[2]+" 5000 chat\n"; got != want {
+		t.Errorf("printed %q, want %q", got, want)
+	}
+	p.wantStatus("found", 0)
+}
+
+func TestLookupUsage(t *testing.T) {
+	for args, want := range map[string]string{
+		"lookup a b":              "mspcat: 2 arguments: expected one, the NAME to look for, or none\n",
+		"lookup a/b":              "mspcat: \"a/b\": expected 1 to 63 letters, digits, '-', '_' or '.'\n",
+		"listen --service=ä 5000": "mspcat: invalid argument \"ä\" for \"--service\" flag: expected 1 to 63 letters, digits, '-', '_' or '.' (see mspcat listen --help)\n",
+	} {
+		if status, _, stderr := runHere("", strings.Fields(args)...); status != 2 || stderr != want {
+			t.Errorf("%s: status %d, %q; want %q", args, status, stderr, want)
+		}
+	}
+}

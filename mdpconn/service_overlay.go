@@ -1,0 +1,111 @@
+package mdpconn
+
+import (
+	"crypto/rand"
+	"time"
+
+	"mesh.example/msp/mdpconn/overlay"
+)
+
+// Service discovery of a node that is itself a member of the mesh.
+
+func (o overlayCarrier) serveServices() (stop func(), err error) { return func() {}, nil }
+
+// askServices floods a question in the clear, over all links and to each
+// neighbour.
+func (o overlayCarrier) askServices(from Port, question []byte) error {
+	n, now := o.n, time.Now()
+	own := n.own.Load().order[0]
+	p := overlay.Payload{
+		Flags: overlay.ToBroadcast, TTL: maxTTL, Queue: uint8(QueueOrdinary), Type: overlay.TypeData,
+		Seq: byte(own.sequence.Add(1)), Body: plainBody(portService, from, question),
+	}
+	if _, err := rand.Read(p.BroadcastID[:]); err != nil {
+		return err
+	}
+	n.mu.Lock()
+	links := n.links
+	var hops []*hop
+	for _, nb := range n.mesh.neighbours {
+		if nb.proven() {
+			hops = append(hops, nb.hop())
+		}
+	}
+	n.mu.Unlock()
+	n.broadcast(own, 1, &p, links)
+	var f forwarder
+	for _, h := range hops {
+		f.relay(n, h, &p, SID{}, now)
+	}
+	f.flush(now)
+	n.count.sent.lookups.Add(1)
+	return nil
+}
+
+// plainBody makes the body of a datagram in the clear.
+func plainBody(to, from Port, data []byte) []byte {
+	b, err := overlay.AppendPorts(nil, overlay.Ports{Destination: uint32(to), Source: uint32(from)})
+	if err != nil {
+		panic("BUG: mdpconn: " + err.Error()) // both were checked
+	}
+	return append(b, data...)
+}
+
+// service handles a datagram in the clear that asks for a service, or answers a
+// look-up, and reports whether it was one. own is whom it is for; nil: all.
+func (r *receiver) service(own *ownIdentity, source SID, ports overlay.Ports, data []byte) bool {
+	n := r.node
+	to, from := Port(ports.Destination), Port(ports.Source)
+	if to == portService && len(data) > 0 && ports.Check() == nil {
+		n.count.received.lookups.Add(1)
+		if own == nil {
+			own = r.set.order[0]
+		}
+		for _, answer := range n.answersFor(data, r.now) {
+			r.answerPlainly(own, source, from, answer)
+		}
+		return true
+	}
+	n.mu.Lock()
+	l := n.services.lookups[to]
+	n.mu.Unlock()
+	if l == nil || own == nil || from != portService {
+		return false
+	}
+	l.heard(source, data, false)
+	return true
+}
+
+// answerPlainly sends an answer in the clear: to where the question came from, if
+// who asks sent it itself, else the way it came.
+func (r *receiver) answerPlainly(own *ownIdentity, to SID, port Port, answer []byte) {
+	n := r.node
+	p := overlay.Payload{Type: overlay.TypeData, Body: plainBody(port, portService, answer)}
+	switch {
+	case to == r.sender && sendable(r.from.addr):
+		p.Flags, p.Destination, p.Seq = overlay.OneHop, overlay.To(overlay.SID(to)), byte(own.sequence.Add(1))
+		o := n.outbox(own, nil)
+		defer o.free()
+		o.plainTo(r.from.link, []Packet{{Addr: r.from.addr}}, 1, overlay.PacketUnicast, &p)
+	case to != r.sender && r.neighbour != nil:
+		p.Source, p.TTL, p.Queue = fullSID(own.sid), maxTTL, uint8(QueueOrdinary)
+		n.mu.Lock()
+		h := r.neighbour.hop()
+		n.mu.Unlock()
+		r.forwarder.relay(n, h, &p, to, r.now)
+	default:
+		n.count.dropped.ignored.Add(1)
+		return
+	}
+	n.count.sent.services.Add(1)
+}
+
+// answerServices answers a question that came enciphered.
+func (r *receiver) answerServices(p *peer, d *Datagram, direct bool) {
+	n := r.node
+	n.count.received.lookups.Add(1)
+	for _, answer := range n.answersFor(d.Data, r.now) {
+		n.count.sent.services.Add(1)
+		r.answer(p, d, answer, direct)
+	}
+}

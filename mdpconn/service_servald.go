@@ -1,0 +1,105 @@
+package mdpconn
+
+import (
+	"time"
+
+	"mesh.example/msp/mdpconn/servald"
+)
+
+// Service discovery through a daemon: the program answers itself, at the daemon's
+// port 11 (docs/servald.md §5).
+
+// serveServices binds that port, once for all services.
+func (d *daemon) serveServices() (stop func(), err error) {
+	n := d.node
+	n.mu.Lock()
+	first := d.serving == 0
+	d.serving++
+	n.mu.Unlock()
+	if first {
+		s, err := d.bind(Addr{SID: Primary, Port: portService}, serviceHandler{d})
+		n.mu.Lock()
+		if d.service = s; err != nil {
+			d.serving--
+		}
+		n.mu.Unlock()
+		if err != nil {
+			return nil, err
+		}
+	}
+	return func() {
+		n.mu.Lock()
+		var s *Socket
+		if d.serving--; d.serving == 0 {
+			s, d.service = d.service, nil
+		}
+		n.mu.Unlock()
+		if s != nil {
+			s.Close()
+		}
+	}, nil
+}
+
+// A serviceHandler answers questions that came enciphered.
+type serviceHandler struct{ d *daemon }
+
+func (h serviceHandler) HandleDatagrams(batch []Datagram) {
+	d := h.d
+	for i := range batch {
+		q := &batch[i]
+		d.node.count.received.lookups.Add(1)
+		for _, answer := range d.node.answersFor(q.Data, time.Now()) {
+			d.node.count.sent.services.Add(1)
+			d.send([]Datagram{{Local: q.Local, Remote: q.Remote, Data: answer}})
+		}
+		q.Release()
+	}
+}
+
+// askServices floods a question in the clear.
+func (d *daemon) askServices(from Port, question []byte) error {
+	c := d.current()
+	if c == nil {
+		return d.lostError()
+	}
+	d.node.count.sent.lookups.Add(1)
+	return c.tell(&servald.Message{
+		LocalSID: servald.SID(d.primary()), LocalPort: uint32(from),
+		RemoteSID: servald.Broadcast, RemotePort: uint32(portService),
+		Flags: servald.NoCrypt | servald.NoSign, Payload: question,
+	})
+}
+
+// plain handles a datagram in the clear, of which only questions for services and
+// answers to look-ups are of use. A broadcast is answered from the primary
+// identity, as nothing can be sent from the address it is for (§4.1).
+func (c *daemonConn) plain(m *servald.Message) {
+	d, n := c.daemon, c.daemon.node
+	source := SID(m.RemoteSID)
+	switch {
+	case m.Flags != servald.NoCrypt|servald.NoSign || source.Check() != nil || len(m.Payload) == 0:
+		n.count.dropped.plain.Add(1)
+	case Port(m.LocalPort) == portService:
+		n.count.received.lookups.Add(1)
+		local := d.primary()
+		if m.LocalSID != servald.Broadcast {
+			local = SID(m.LocalSID)
+		}
+		for _, answer := range n.answersFor(m.Payload, time.Now()) {
+			n.count.sent.services.Add(1)
+			c.tell(&servald.Message{
+				LocalSID: servald.SID(local), LocalPort: uint32(portService),
+				RemoteSID: m.RemoteSID, RemotePort: m.RemotePort, Flags: m.Flags, Payload: answer,
+			})
+		}
+	default:
+		n.mu.Lock()
+		l := n.services.lookups[Port(m.LocalPort)]
+		n.mu.Unlock()
+		if l == nil || Port(m.RemotePort) != portService {
+			n.count.dropped.plain.Add(1)
+			return
+		}
+		l.heard(source, m.Payload, false)
+	}
+}

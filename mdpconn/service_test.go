@@ -1,0 +1,161 @@
+package mdpconn_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"mesh.example/msp/mdpconn"
+	"mesh.example/msp/mdpconn/memnet"
+	"mesh.example/msp/mdpconn/overlay"
+)
+
+// lookUp gives what is found in so long, as text, sorted.
+func lookUp(t *testing.T, n *mdpconn.Node, name string, d time.Duration) (found []string) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), d)
+	defer cancel()
+	err := n.LookupServices(ctx, name, func(s mdpconn.Service) bool {
+		found = append(found, fmt.Sprintf("%s %v verified=%v", s.Name, s.Addr, s.Verified))
+		return true
+	})
+	if !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("look-up of %q: %v", name, err)
+	}
+	slices.Sort(found)
+	return found
+}
+
+func register(t *testing.T, n *mdpconn.Node, name string, port mdpconn.Port) func() {
+	t.Helper()
+	release, err := n.RegisterService(name, port)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return release
+}
+
+func at(n *mdpconn.Node, name string, port mdpconn.Port) string {
+	return fmt.Sprintf("%s %v verified=true", name, mdpconn.Addr{SID: n.Primary(), Port: port})
+}
+
+// TestServicesAreFound: services are found by name, or all of them, next door and some
+// hops away, where packets are lost too; and no longer when they are gone.
+func TestServicesAreFound(t *testing.T) {
+	for _, loss := range []float64{0, 0.2} {
+		synctest.Test(t, func(t *testing.T) {
+			m := newMesh(t, 5, memnet.Impairment{Delay: time.Millisecond, Loss: loss})
+			m.connect(line(5)...)
+			register(t, m.nodes[1], "chat", 5000)
+			gone := register(t, m.nodes[1], "files", 80)
+			register(t, m.nodes[4], "chat", 6000)
+			defer m.nodes[4].Announce()()
+			want := []string{at(m.nodes[1], "chat", 5000), at(m.nodes[4], "chat", 6000)}
+			slices.Sort(want)
+			if got := lookUp(t, m.nodes[0], "chat", 20*time.Second); !slices.Equal(got, want) {
+				t.Errorf("loss %v: chat: %v, want %v", loss, got, want)
+			}
+			want = append(want, at(m.nodes[1], "files", 80))
+			slices.Sort(want)
+			if got := lookUp(t, m.nodes[0], "", 20*time.Second); !slices.Equal(got, want) {
+				t.Errorf("loss %v: all: %v, want %v", loss, got, want)
+			}
+			gone()
+			gone()
+			if got := lookUp(t, m.nodes[0], "files", 10*time.Second); got != nil {
+				t.Errorf("loss %v: a service that is gone: %v", loss, got)
+			}
+		})
+	}
+}
+
+// TestServiceUnproven: an answer in the clear that its SID does not repeat
+// enciphered is shown as such, after two seconds; and answers that are none, or to
+// another name, are not.
+func TestServiceUnproven(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		network := memnet.New(memnet.Config{})
+		n, nodeLink := newNode(t, network, mdpconn.Config{})
+		liar := newPuppet(t, network, network.Link(), identity(t), n.Primary())
+		over := make(chan struct{})
+		go func() {
+			for asked := false; ; {
+				select {
+				case <-over:
+					return
+				case <-time.After(10 * time.Millisecond):
+				}
+				for _, h := range liar.take() {
+					ports, _, err := overlay.ParsePorts(h.payload.Body)
+					if mode, _ := h.payload.Flags.Mode(); asked || err != nil || mode != overlay.ModePlain || ports.Destination != 11 {
+						continue
+					}
+					asked = true
+					for _, answer := range []string{"chat.mdp.port=7", "chat.msp.port=", "other.msp.port=7", "chat.msp.port=0", "chat"} {
+						body, _ := overlay.AppendPorts(nil, overlay.Ports{Destination: ports.Source, Source: 11})
+						liar.say(nodeLink.LocalAddr(), overlay.Payload{
+							Flags: overlay.OneHop, Destination: overlay.To(overlay.SID(n.Primary())),
+							Type: overlay.TypeData, Body: append(body, answer...),
+						})
+					}
+				}
+			}
+		}()
+		start := time.Now()
+		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+		defer cancel()
+		var got mdpconn.Service
+		err := n.LookupServices(ctx, "chat", func(s mdpconn.Service) bool { got = s; return false })
+		if want := (mdpconn.Service{Name: "chat", Addr: mdpconn.Addr{SID: liar.id.SID(), Port: 7}}); err != nil || got != want {
+			t.Errorf("%+v, %v; want %+v", got, err, want)
+		}
+		if d := time.Since(start); d < 2*time.Second || d > 3*time.Second {
+			t.Errorf("shown after %v", d)
+		}
+		close(over)
+	})
+}
+
+// TestServiceNames: names that are none, and more services than there may be.
+func TestServiceNames(t *testing.T) {
+	n, err := mdpconn.NewNode(mdpconn.Config{NoUDP: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer n.Close()
+	for _, name := range []string{"", "a b", "a=b", "a*", "a/b", "ä", strings.Repeat("x", 64)} {
+		if _, err := n.RegisterService(name, 1); err == nil || !strings.Contains(err.Error(), "service name") {
+			t.Errorf("%q: %v", name, err)
+		}
+	}
+	if _, err := n.RegisterService("x", 0); err == nil {
+		t.Error("port 0 was taken")
+	}
+	for i := range 256 {
+		register(t, n, "x", mdpconn.Port(i+1))
+	}
+	if _, err := n.RegisterService("x", 1000); err == nil {
+		t.Error("257 services were taken")
+	}
+	if err := n.LookupServices(context.Background(), "a b", nil); err == nil {
+		t.Error("a name that is none was looked up")
+	}
+}
+
+// TestServiceQuestions: stock asks with any data; a pattern says which are meant.
+func TestServiceQuestions(t *testing.T) {
+	s := overlay.Service{Name: "demo", Protocol: "msp", Port: 5}
+	for question, want := range map[string]bool{
+		"?": true, "*": true, "demo.msp.*": true, "*.msp.*": true, "demo.msp.port": true, "demo.mdp.port": true, "d?mo.msp.*": true,
+		"": false, "other.msp.*": false, "dem.msp.*": false, "[.msp.": false,
+	} {
+		if got := mdpconn.AsksFor(question, s); got != want {
+			t.Errorf("%q asks for demo: %v, want %v", question, got, want)
+		}
+	}
+}
