@@ -62,6 +62,10 @@ type Config struct {
 	// Extended lets connections announce and use the extended format
 	// (docs/extension.md).
 	Extended bool
+	// PacketSize tells how long a packet to a peer may be now, in bytes, of
+	// extended connections; what is below 1,029 counts as that. It is asked
+	// before packets leave. If nil, 1,029.
+	PacketSize func(local, remote Addr) int
 	// Controller makes the congestion controller of an extended connection. If
 	// nil, cc.NewBBR.
 	Controller func(packetSize int) cc.Controller
@@ -94,15 +98,21 @@ func (c *Config) maxConnsPerSID() int {
 	return 1 << 14
 }
 
-// packetSize is the size of a full packet of the extended format: what fits
-// everywhere (docs/overlay.md §10).
-func (c *Config) packetSize() int { return HeaderLen + MaxMessage }
-
-func (c *Config) controller() cc.Controller {
-	if c.Controller != nil {
-		return c.Controller(c.packetSize())
+// packetSize is the size of a full packet of the extended format to a peer: what
+// fits everywhere (docs/overlay.md §10), if nothing else is known.
+func (c *Config) packetSize(local, remote Addr) int {
+	const least = HeaderLen + MaxMessage
+	if c.PacketSize == nil {
+		return least
 	}
-	return cc.NewBBR(c.packetSize(), 0)
+	return max(c.PacketSize(local, remote), least)
+}
+
+func (c *Config) controller(packetSize int) cc.Controller {
+	if c.Controller != nil {
+		return c.Controller(packetSize)
+	}
+	return cc.NewBBR(packetSize, 0)
 }
 
 func (c *Config) alloc(n int) []byte {

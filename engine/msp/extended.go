@@ -68,11 +68,12 @@ func (c *Conn) extend(now time.Time) {
 	if c.probation {
 		skip = uint64(now.UnixMicro()) % probationNumbers
 	}
+	size := c.mux.cfg.packetSize(c.local, c.remote)
 	x := stream.New(stream.Config{
 		Skip:       skip,
 		Local:      extendedParams,
-		PacketSize: c.mux.cfg.packetSize(),
-		Controller: c.mux.cfg.controller(),
+		PacketSize: size,
+		Controller: c.mux.cfg.controller(size),
 		RTT:        c.snd.rtt.smoothed,
 		Budget:     &c.mux.budget,
 		Alloc:      c.mux.cfg.alloc,
@@ -315,8 +316,10 @@ func (c *Conn) advanceExtended(now time.Time) {
 
 // outputExtended hands the packets that are due to the Mux.
 func (c *Conn) outputExtended(now time.Time) {
+	size := c.mux.cfg.packetSize(c.local, c.remote)
+	c.x.SetPacketSize(size)
 	for {
-		b := c.x.Output(now, c.mux.packetRoom())
+		b := c.x.Output(now, c.mux.packetRoom(size))
 		if len(b) == 0 {
 			return
 		}

@@ -206,3 +206,52 @@ func TestIdlePeerBeganAnew(t *testing.T) {
 		}
 	}
 }
+
+// TestPacketSizes: [MSX-6.2] packets are as long as fits to the peer now, and what
+// was lost at one size comes at another.
+func TestPacketSizes(t *testing.T) {
+	s := newSim(t, 1)
+	size := 1 << 16
+	cfg := Config{Extended: true, PacketSize: func(Addr, Addr) int { return size }}
+	client, server := s.add('C', cfg), s.add('S', cfg)
+	longest := 0
+	s.trace = func(_ time.Time, _ Addr, b []byte, _ bool) { longest = max(longest, len(b)) }
+	s.loss = func(_ Addr, b []byte) bool { return len(b) > 9000 && s.rng.IntN(2) == 0 }
+	if _, err := server.Listen(addr('S', 80), 8); err != nil {
+		t.Fatal(err)
+	}
+	c, err := client.Dial(s.now, addr('C', 70000), addr('S', 80), 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var d *Conn
+	got := 0
+	read := func(n int) func() bool {
+		return func() bool {
+			if d == nil {
+				if d = server.NextEvent(); d != nil {
+					d.Accept()
+				}
+				return false
+			}
+			for p, ok := d.TakePart(); ok; p, ok = d.TakePart() {
+				got += len(p.Data)
+				d.Consumed(s.now, p.Cost)
+			}
+			for c.Extended() && c.Room() > 0 && c.Send(make([]byte, 1000)) == nil {
+			}
+			return got >= n
+		}
+	}
+	for i, step := range []struct{ size, most int }{{1 << 16, 1 << 16}, {1452, 1452}, {100, 1029}, {9000, 9000}} {
+		size = step.size
+		s.run(time.Second, read(got+1)) // what is under way
+		longest = 0
+		if !s.run(time.Minute, read(got+1_000_000)) {
+			t.Fatalf("step %d: no progress: %+v", i, c.Stats())
+		}
+		if longest > step.most || longest < step.most/2 {
+			t.Errorf("packets of up to %d bytes, where %d fit", longest, step.size)
+		}
+	}
+}

@@ -214,10 +214,9 @@ func (m *Mux) scratch(p Packet) []byte {
 	return m.arena[start:len(m.arena):len(m.arena)]
 }
 
-// packetRoom returns room for a packet to be built in the arena, which
+// packetRoom returns room for a packet of n bytes to be built in the arena, which
 // packetBuilt then takes.
-func (m *Mux) packetRoom() []byte {
-	n := m.cfg.packetSize()
+func (m *Mux) packetRoom(n int) []byte {
 	if cap(m.arena)-len(m.arena) < n {
 		m.arena = make([]byte, 0, max(2*cap(m.arena), 16*n))
 	}
