@@ -130,7 +130,7 @@ func (s *Stream) ackReceived(now time.Time, f *frame) {
 	}
 	if any {
 		s.loss.probeTimeouts = 0
-		s.probes = 0
+		s.probes, s.secondAt = 0, time.Time{}
 	}
 	s.detectLost(now)
 	if any {

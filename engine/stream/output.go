@@ -188,14 +188,19 @@ func (s *Stream) Advance(now time.Time) {
 	if at := s.probeTime(); !at.IsZero() && !now.Before(at) {
 		s.loss.probeTimeouts++
 		s.stats.ProbeTimeouts++
-		s.probes, s.probeAt = 2, 0
+		s.probes, s.probeAt = 1, 0
+		s.secondAt = now.Add(max(s.rtt.smoothed/16, granularity))
+	}
+	if !s.secondAt.IsZero() && !now.Before(s.secondAt) {
+		s.secondAt = time.Time{}
+		s.probes++
 	}
 }
 
 // NextTimeout returns when Advance has something to do, or Output when it had
 // nothing; zero if never.
 func (s *Stream) NextTimeout() time.Time {
-	at := earlier(s.probeTime(), s.loss.lossAt)
+	at := earlier(earlier(s.probeTime(), s.secondAt), s.loss.lossAt)
 	if s.acks.unacked > 0 && !s.quietAcks {
 		at = earlier(at, s.acks.at)
 	}

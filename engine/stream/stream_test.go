@@ -250,3 +250,22 @@ func TestEarly(t *testing.T) {
 		n.buffers()
 	}
 }
+
+// TestProbesApart: [MSX-4.8] the two packets of a probe timeout leave apart, so that
+// they do not travel in one datagram of the layer below and get lost together.
+func TestProbesApart(t *testing.T) {
+	n := newNet(t, 1)
+	n.warm()
+	var at []time.Time
+	n.drop = func(from int, _ []byte) bool {
+		if from == 0 {
+			at = append(at, n.now)
+		}
+		return from == 0 && len(at) <= 3
+	}
+	n.ends[0].send([]byte("request"))
+	n.run(time.Second, n.ends[0].Flushed)
+	if len(at) < 4 || at[2].Sub(at[1]) < time.Millisecond || at[3].Sub(at[2]) < 10*time.Millisecond {
+		t.Errorf("the packet, two probes and two more left at %v", at)
+	}
+}
