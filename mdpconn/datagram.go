@@ -25,6 +25,17 @@ type Datagram struct {
 	// made only one hop.
 	TTL uint8
 
+	// Mode is how the datagram is protected; 0 is Enciphered. A socket receives
+	// others only if it asked for them (Socket.SetAccept), and only Signed and
+	// Plain ones may be sent to All, which broadcasts them: to those next door
+	// with a TTL of 1, else to the whole mesh. Signed ones have at most
+	// MaxData-24 bytes. Both are not kept while a way is looked for.
+	Mode Mode
+
+	// Broadcast says of a datagram received that it was sent to All. Local then
+	// names the identity whose socket got it, so that an answer can come from it.
+	Broadcast bool
+
 	// Early says of a datagram received that it came in the published box, before
 	// there were session keys: without forward secrecy, and protected from replays
 	// by age and memory only (docs/extension.md §10.1). It is never set by a node

@@ -25,8 +25,10 @@
 //
 // # Limitations
 //
-// Datagrams that are plain, or signed only, are not delivered, nor are broadcast
-// ones, which are only passed on. Relays repeat to each other what their link
+// Datagrams that are plain or signed only, and broadcasts, are delivered to sockets
+// that ask for them (Socket.SetAccept); anybody can replay them, and make up the
+// plain ones. Signed ones are dropped until the sender has told its sign key.
+// Relays repeat to each other what their link
 // records show to be lost; end to end nothing is repeated. What neighbours tell
 // about the mesh is not proven: one that lies can keep datagrams from arriving,
 // but neither read nor forge them. MDP itself gives neither forward secrecy nor

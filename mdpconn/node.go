@@ -18,7 +18,8 @@ import (
 //
 // All methods may be called concurrently. Datagrams travel like those of UDP:
 // they may be lost, repeated and reordered. They are enciphered and
-// authenticated: what a handler gets is from the SID it names.
+// authenticated, unless asked for otherwise (Datagram.Mode): what a handler gets
+// is from the SID it names.
 //
 // Each link has a receiving goroutine, and the node one more for what is to
 // happen later. That one sleeps, without a timer, while the node neither

@@ -244,9 +244,8 @@ func (r *receiver) unusable() {
 	}
 }
 
-// plain handles a data payload that is not enciphered: link state, and questions
-// and answers about services. Nothing else of the kind is used. own is whom it is
-// for; nil: all.
+// plain handles a data payload that is not enciphered: link state, questions and
+// answers about services, and what sockets accept. own is whom it is for; nil: all.
 func (r *receiver) plain(mode overlay.Mode, own *ownIdentity, source SID) {
 	ports, data, err := overlay.ParsePorts(r.payload.Body)
 	switch d := &r.node.count.dropped; {
@@ -254,7 +253,7 @@ func (r *receiver) plain(mode overlay.Mode, own *ownIdentity, source SID) {
 		d.malformed.Add(1)
 	case mode == overlay.ModePlain && r.service(own, source, ports, data):
 	case mode != overlay.ModePlain || Port(ports.Destination) != portLinkState || r.payload.Flooded():
-		d.plain.Add(1)
+		r.readable(mode, own, source, ports)
 	case r.neighbour == nil || source != r.sender:
 		d.ignored.Add(1)
 	default:

@@ -31,7 +31,8 @@ type waitingDatagram struct {
 //
 // An error is one of the arguments, and names what is wrong: no data, or more
 // than MaxData bytes; ports outside 1 … MaxPort; a remote SID that does not pass
-// SID.Check, a local one that is not the node's; a queue or a TTL out of range;
+// SID.Check (All passes for a broadcast), a local one that is not the node's; an
+// enciphered broadcast, or a mode that is none; a queue or a TTL out of range;
 // data for a service of stock nodes that would end them (overlay.CheckData).
 // n is then the index of the datagram at fault: those before it were sent, it
 // and those behind it were not. After Close the error is net.ErrClosed. That a
@@ -51,8 +52,15 @@ func (n *Node) sendOverlay(batch []Datagram) (int, error) {
 		if err != nil {
 			return i, err
 		}
+		if d.Mode != Enciphered {
+			if err := n.sendReadable(set, own, d); err != nil {
+				return i, err
+			}
+			i++
+			continue
+		}
 		end := i + 1
-		for end < len(batch) && batch[end].Local.SID == d.Local.SID && batch[end].Remote.SID == d.Remote.SID &&
+		for end < len(batch) && batch[end].Mode == Enciphered && batch[end].Local.SID == d.Local.SID && batch[end].Remote.SID == d.Remote.SID &&
 			checkContent(&batch[end]) == nil {
 			end++
 		}
@@ -75,8 +83,10 @@ func (n *Node) checkDatagram(set *identitySet, d *Datagram) (*ownIdentity, error
 	if err := checkContent(d); err != nil {
 		return nil, err
 	}
-	if err := d.Remote.SID.Check(); err != nil {
-		return nil, err
+	if d.Remote.SID != All {
+		if err := d.Remote.SID.Check(); err != nil {
+			return nil, err
+		}
 	}
 	own := set.find(d.Local.SID)
 	if own == nil {
@@ -100,6 +110,9 @@ func checkContent(d *Datagram) error {
 		return fmt.Errorf("mdpconn: local port %d, expected 1 … %d", d.Local.Port, MaxPort)
 	case d.TTL > maxTTL:
 		return fmt.Errorf("mdpconn: TTL %d, expected 1 … %d, or 0 for the socket's", d.TTL, maxTTL)
+	}
+	if err := checkMode(d); err != nil {
+		return err
 	}
 	ports := overlay.Ports{Destination: uint32(d.Remote.Port), Source: uint32(d.Local.Port)}
 	if err := overlay.CheckData(ports, d.Data); err != nil {

@@ -31,7 +31,7 @@ func TestSendRefuses(t *testing.T) {
 			{"queue 5", func(d *mdpconn.Datagram) { d.Queue = 5 }},
 			{"is no identity", func(d *mdpconn.Datagram) { d.Local.SID = c.b.Primary() }},
 			{"reserved", func(d *mdpconn.Datagram) { d.Remote.SID = mdpconn.Primary }},
-			{"top bit", func(d *mdpconn.Datagram) { d.Remote.SID = mdpconn.All }},
+			{"enciphered broadcast", func(d *mdpconn.Datagram) { d.Remote.SID = mdpconn.All }},
 		} {
 			batch := []mdpconn.Datagram{good, good, good}
 			bad.spoil(&batch[1])

@@ -280,7 +280,9 @@ func (c *daemonConn) deliver(out *dispatcher, m *servald.Message, buf *buffer) {
 	case m.Flags&servald.Error != 0:
 		n.count.servald.refused.Add(1)
 	case m.Flags&(servald.NoCrypt|servald.NoSign) != 0 || m.LocalSID == servald.Broadcast:
-		c.plain(m)
+		if !c.service(m) {
+			c.readable(out, &d, m)
+		}
 	case m.Flags != 0:
 		n.count.servald.stray.Add(1)
 	case d.Remote.SID.Check() != nil || d.Remote.Port == 0 || d.Remote.Port > MaxPort:

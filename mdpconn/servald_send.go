@@ -48,8 +48,10 @@ func (d *daemon) message(dg *Datagram) (servald.Message, error) {
 	if err := checkContent(dg); err != nil {
 		return servald.Message{}, err
 	}
-	if err := dg.Remote.SID.Check(); err != nil {
-		return servald.Message{}, err
+	if dg.Remote.SID != All {
+		if err := dg.Remote.SID.Check(); err != nil {
+			return servald.Message{}, err
+		}
 	}
 	local := dg.Local
 	if local.SID == Primary {
@@ -78,7 +80,15 @@ func (d *daemon) message(dg *Datagram) (servald.Message, error) {
 	if ttl == maxTTL {
 		ttl = 0
 	}
+	var flags servald.Flags
+	switch dg.Mode {
+	case Signed:
+		flags = servald.NoCrypt
+	case Plain:
+		flags = servald.NoCrypt | servald.NoSign
+	}
 	return servald.Message{
+		Flags:    flags,
 		LocalSID: servald.SID(local.SID), LocalPort: uint32(local.Port),
 		RemoteSID: servald.SID(dg.Remote.SID), RemotePort: uint32(dg.Remote.Port),
 		Queue: byte(queue), TTL: ttl, Payload: dg.Data,

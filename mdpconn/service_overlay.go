@@ -1,11 +1,6 @@
 package mdpconn
 
-import (
-	"crypto/rand"
-	"time"
-
-	"mesh.example/msp/mdpconn/overlay"
-)
+import "mesh.example/msp/mdpconn/overlay"
 
 // Service discovery of a node that is itself a member of the mesh.
 
@@ -14,41 +9,16 @@ func (o overlayCarrier) serveServices() (stop func(), err error) { return func()
 // askServices floods a question in the clear, over all links and to each
 // neighbour.
 func (o overlayCarrier) askServices(from Port, question []byte) error {
-	n, now := o.n, time.Now()
-	own := n.own.Load().order[0]
+	n := o.n
 	p := overlay.Payload{
-		Flags: overlay.ToBroadcast, TTL: maxTTL, Queue: uint8(QueueOrdinary), Type: overlay.TypeData,
-		Seq: byte(own.sequence.Add(1)), Body: plainBody(portService, from, question),
+		TTL: maxTTL, Queue: uint8(QueueOrdinary), Type: overlay.TypeData,
+		Body: plainBody(portService, from, question),
 	}
-	if _, err := rand.Read(p.BroadcastID[:]); err != nil {
+	if err := n.sendBroadcast(n.own.Load().order[0], &p); err != nil {
 		return err
 	}
-	n.mu.Lock()
-	links := n.links
-	var hops []*hop
-	for _, nb := range n.mesh.neighbours {
-		if nb.proven() {
-			hops = append(hops, nb.hop())
-		}
-	}
-	n.mu.Unlock()
-	n.broadcast(own, 1, &p, links)
-	var f forwarder
-	for _, h := range hops {
-		f.relay(n, h, &p, SID{}, now)
-	}
-	f.flush(now)
 	n.count.sent.lookups.Add(1)
 	return nil
-}
-
-// plainBody makes the body of a datagram in the clear.
-func plainBody(to, from Port, data []byte) []byte {
-	b, err := overlay.AppendPorts(nil, overlay.Ports{Destination: uint32(to), Source: uint32(from)})
-	if err != nil {
-		panic("BUG: mdpconn: " + err.Error()) // both were checked
-	}
-	return append(b, data...)
 }
 
 // service handles a datagram in the clear that asks for a service, or answers a

@@ -70,15 +70,15 @@ func (d *daemon) askServices(from Port, question []byte) error {
 	})
 }
 
-// plain handles a datagram in the clear, of which only questions for services and
-// answers to look-ups are of use. A broadcast is answered from the primary
+// service handles a datagram in the clear that asks for a service, or answers a
+// look-up, and reports whether it was one. A broadcast is answered from the primary
 // identity, as nothing can be sent from the address it is for (§4.1).
-func (c *daemonConn) plain(m *servald.Message) {
+func (c *daemonConn) service(m *servald.Message) bool {
 	d, n := c.daemon, c.daemon.node
 	source := SID(m.RemoteSID)
 	switch {
 	case m.Flags != servald.NoCrypt|servald.NoSign || source.Check() != nil || len(m.Payload) == 0:
-		n.count.dropped.plain.Add(1)
+		return false
 	case Port(m.LocalPort) == portService:
 		n.count.received.lookups.Add(1)
 		local := d.primary()
@@ -97,9 +97,36 @@ func (c *daemonConn) plain(m *servald.Message) {
 		l := n.services.lookups[Port(m.LocalPort)]
 		n.mu.Unlock()
 		if l == nil || Port(m.RemotePort) != portService {
-			n.count.dropped.plain.Add(1)
-			return
+			return false
 		}
 		l.heard(source, m.Payload, false)
 	}
+	return true
+}
+
+// readable hands a signed or plain datagram to the sockets that accept it. The
+// daemon has verified what is signed.
+func (c *daemonConn) readable(out *dispatcher, d *Datagram, m *servald.Message) {
+	n := c.daemon.node
+	d.Broadcast = m.LocalSID == servald.Broadcast
+	switch m.Flags {
+	case servald.NoCrypt:
+		d.Mode = Signed
+	case servald.NoCrypt | servald.NoSign:
+		d.Mode = Plain
+	default:
+		n.count.dropped.plain.Add(1)
+		return
+	}
+	if d.Remote.SID.Check() != nil || d.Remote.Port == 0 || d.Remote.Port > MaxPort {
+		n.count.dropped.badSID.Add(1)
+		return
+	}
+	sockets := n.admitting(d)
+	if len(sockets) == 0 {
+		n.count.dropped.plain.Add(1)
+		return
+	}
+	n.dispatchCopies(out, sockets, d)
+	out.deliver()
 }

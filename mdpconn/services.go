@@ -44,13 +44,19 @@ func (r *receiver) echo(p *peer, d *Datagram, direct bool) {
 	}
 }
 
-// answerKeyMap tells the signing key to who asks for it (docs/overlay.md §7).
-// Answers of others are not asked for here, and ignored.
+// answerKeyMap tells the signing key to who asks for it (docs/overlay.md §7), and
+// takes answers of those that were asked.
 func (r *receiver) answerKeyMap(p *peer, d *Datagram, direct bool) {
 	n := r.node
 	m, err := overlay.ParseKeyMap(d.Data)
+	if err == nil && m.Response {
+		if !n.signKeys.learn(p.remote, &m) {
+			n.count.dropped.ignored.Add(1)
+		}
+		return
+	}
 	answer := Datagram{Local: d.Local, Remote: d.Remote, Data: p.own.keyMap}
-	if err != nil || m.Response || checkContent(&answer) != nil {
+	if err != nil || checkContent(&answer) != nil {
 		n.count.dropped.ignored.Add(1)
 		return
 	}

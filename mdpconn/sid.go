@@ -14,12 +14,13 @@ import (
 type SID [32]byte
 
 // Two values that are no identity's SID stand for a choice of identities when
-// binding. They fail Check: no datagram goes to them or comes from them.
+// binding. They fail Check: no enciphered datagram goes to them, and none comes from them.
 var (
 	// Primary is the zero SID: the node's primary identity.
 	Primary = SID{}
 
-	// All is 32 bytes of 0xff: every identity of the node.
+	// All is 32 bytes of 0xff: every identity of the node; as the remote SID of a
+	// datagram that is signed or plain, everybody.
 	All = SID{
 		0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff,
 		0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff,

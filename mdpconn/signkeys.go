@@ -13,19 +13,42 @@ const (
 	signKeyRate  = 500 // conversions per second: 1% of a core
 	signKeyBurst = 100
 	signKeyLimit = 512 // that are remembered
+
+	verifyRate  = 2000 // signatures per second that are verified: a tenth of a core
+	verifyBurst = 200
+	askKeyAgain = 100 * time.Millisecond // between questions for a sign key, to one SID (docs/overlay.md §7)
+	askKeyRate  = 50                     // questions per second to all
+	askKeyBurst = 50
 )
 
+// A signKey is the sign key of a SID. One that stood for the SID may be the other
+// of the two that fit it; the one that its holder told is proven.
+type signKey struct {
+	key    [32]byte
+	proven bool
+}
+
 // signKeys works out the SIDs of sign keys, at a bounded rate, and remembers
-// them. mu is a leaf, and not held while one is worked out.
+// them, and which SID has which. mu is a leaf, and not held while one is worked
+// out.
 type signKeys struct {
 	mu    sync.Mutex
 	known map[[32]byte]SID // the zero SID: no key
 	limit bucket
+
+	bySID    map[SID]signKey
+	asked    map[SID]time.Time
+	verify   bucket
+	askLimit bucket
 }
 
 func (k *signKeys) init() {
 	k.known = make(map[[32]byte]SID)
 	k.limit = newBucket(signKeyRate, signKeyBurst)
+	k.bySID = make(map[SID]signKey)
+	k.asked = make(map[SID]time.Time)
+	k.verify = newBucket(verifyRate, verifyBurst)
+	k.askLimit = newBucket(askKeyRate, askKeyBurst)
 }
 
 // resolve gives the SID of a key, and reports false if it may not be worked out
@@ -43,14 +66,64 @@ func (k *signKeys) resolve(key [32]byte, now time.Time) (sid SID, ok bool) {
 	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if len(k.known) >= signKeyLimit {
-		for old := range k.known {
-			delete(k.known, old)
-			break
-		}
-	}
+	makeRoom(k.known)
 	k.known[key] = sid
+	if _, known := k.bySID[sid]; !known && sid != (SID{}) {
+		makeRoom(k.bySID)
+		k.bySID[sid] = signKey{key: key}
+	}
 	return sid, true
+}
+
+// makeRoom forgets any of too many.
+func makeRoom[K comparable, V any](m map[K]V) {
+	if len(m) < signKeyLimit {
+		return
+	}
+	for old := range m {
+		delete(m, old)
+		return
+	}
+}
+
+// find gives the sign key of a SID, if it is known, and whether a signature may
+// be verified with it now.
+func (k *signKeys) find(sid SID, now time.Time) (key [32]byte, known, proven, may bool) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	s, known := k.bySID[sid]
+	return s.key, known, s.proven, !known || k.verify.take(now)
+}
+
+// ask reports whether a SID may be asked for its key now, and notes that it is.
+func (k *signKeys) ask(sid SID, now time.Time) bool {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if at, asked := k.asked[sid]; asked && now.Sub(at) < askKeyAgain || !k.askLimit.take(now) {
+		return false
+	}
+	makeRoom(k.asked)
+	k.asked[sid] = now
+	return true
+}
+
+// learn takes the enciphered answer of a SID, and reports whether it is one to a
+// question. The first key that holds stays.
+func (k *signKeys) learn(sid SID, m *overlay.KeyMap) bool {
+	k.mu.Lock()
+	_, asked := k.asked[sid]
+	delete(k.asked, sid)
+	k.mu.Unlock()
+	if !asked || !m.Verify(overlay.SID(sid)) {
+		return false
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if !k.bySID[sid].proven {
+		makeRoom(k.bySID)
+		k.bySID[sid] = signKey{m.SignKey, true}
+	}
+	return true
 }
 
 func (k *signKeys) len() int {

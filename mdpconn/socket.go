@@ -21,6 +21,7 @@ type Socket struct {
 	closed bool
 	queue  Queue
 	ttl    uint8
+	accept Accept
 }
 
 // LocalAddr gives the address that is bound. Its SID is All if it is bound for
@@ -54,6 +55,17 @@ func (s *Socket) close() bool {
 	s.closed = true
 	s.node.ports.remove(s)
 	return true
+}
+
+// SetAccept has the socket receive more than enciphered datagrams, or no longer.
+// A new socket receives nothing else. What is accepted plain can be forged by
+// anybody, and what is accepted signed can be a recording: Datagram.Mode tells.
+// To learn who signed a datagram may take an exchange with the sender; datagrams
+// that come before are dropped.
+func (s *Socket) SetAccept(a Accept) {
+	s.node.mu.Lock()
+	defer s.node.mu.Unlock()
+	s.accept = a
 }
 
 // SetQueue sets the queue of datagrams that do not name one. QueueDefault means

@@ -65,31 +65,32 @@ type ReceivedStats struct {
 
 // DroppedStats counts what was dropped, by reason.
 type DroppedStats struct {
-	Malformed     uint64 `json:"malformed"`     // packets that do not parse
-	OwnPacket     uint64 `json:"ownPacket"`     // packets and payloads of an identity of this node, heard back
-	Reflected     uint64 `json:"reflected"`     // own enciphered payloads that came back in another name
-	UnknownSender uint64 `json:"unknownSender"` // packets from an abbreviation that fits no known SID, or several
-	UnknownSID    uint64 `json:"unknownSID"`    // payloads with such an abbreviation
-	BadSID        uint64 `json:"badSID"`        // packets and payloads with a SID that fails SID.Check
-	NotOurs       uint64 `json:"notOurs"`       // payloads for others
-	Plain         uint64 `json:"plain"`         // data payloads that are not enciphered
-	Crypto        uint64 `json:"crypto"`        // enciphered payloads that do not open
-	KeyLimit      uint64 `json:"keyLimit"`      // payloads of strangers beyond the rate at which keys are computed for them
-	SignKeyLimit  uint64 `json:"signKeyLimit"`  // sign keys in place of SIDs, beyond the rate at which they are worked out
-	UnknownType   uint64 `json:"unknownType"`   // payloads of a type that is not known here
-	Ignored       uint64 `json:"ignored"`       // payloads for a service that is not offered here: link state and the like
-	TooLong       uint64 `json:"tooLong"`       // datagrams beyond what the node's buffers hold
-	Empty         uint64 `json:"empty"`         // datagrams without data
-	Unbound       uint64 `json:"unbound"`       // datagrams for a port that nobody bound
-	QueueFull     uint64 `json:"queueFull"`     // datagrams for a net.PacketConn whose queue was full
-	NoRoute       uint64 `json:"noRoute"`       // datagrams of Send for which no address was found in time
-	Budget        uint64 `json:"budget"`        // copies not sent to an unproven address that had its share
-	Late          uint64 `json:"late"`          // recordings: made long before they arrived
-	AnswerLimit   uint64 `json:"answerLimit"`   // questions beyond the rate at which they are answered
-	Repeated      uint64 `json:"repeated"`      // packets and payloads whose number was there before
-	NoLink        uint64 `json:"noLink"`        // broadcasts heard from an address that no link of the node reaches
-	LinkFull      uint64 `json:"linkFull"`      // packets beyond what may wait for an interface (Config.Interfaces)
-	LinkLate      uint64 `json:"linkLate"`      // packets that waited there for more than a second
+	Malformed      uint64 `json:"malformed"`      // packets that do not parse
+	OwnPacket      uint64 `json:"ownPacket"`      // packets and payloads of an identity of this node, heard back
+	Reflected      uint64 `json:"reflected"`      // own enciphered payloads that came back in another name
+	UnknownSender  uint64 `json:"unknownSender"`  // packets from an abbreviation that fits no known SID, or several
+	UnknownSID     uint64 `json:"unknownSID"`     // payloads with such an abbreviation
+	BadSID         uint64 `json:"badSID"`         // packets and payloads with a SID that fails SID.Check
+	NotOurs        uint64 `json:"notOurs"`        // payloads for others
+	Plain          uint64 `json:"plain"`          // data payloads that are not enciphered
+	Crypto         uint64 `json:"crypto"`         // enciphered payloads that do not open
+	KeyLimit       uint64 `json:"keyLimit"`       // payloads of strangers beyond the rate at which keys are computed for them
+	SignKeyLimit   uint64 `json:"signKeyLimit"`   // sign keys in place of SIDs, beyond the rate at which they are worked out
+	SignKeyUnknown uint64 `json:"signKeyUnknown"` // signed payloads of a SID whose sign key is not known yet
+	UnknownType    uint64 `json:"unknownType"`    // payloads of a type that is not known here
+	Ignored        uint64 `json:"ignored"`        // payloads for a service that is not offered here: link state and the like
+	TooLong        uint64 `json:"tooLong"`        // datagrams beyond what the node's buffers hold
+	Empty          uint64 `json:"empty"`          // datagrams without data
+	Unbound        uint64 `json:"unbound"`        // datagrams for a port that nobody bound
+	QueueFull      uint64 `json:"queueFull"`      // datagrams for a net.PacketConn whose queue was full
+	NoRoute        uint64 `json:"noRoute"`        // datagrams of Send for which no address was found in time
+	Budget         uint64 `json:"budget"`         // copies not sent to an unproven address that had its share
+	Late           uint64 `json:"late"`           // recordings: made long before they arrived
+	AnswerLimit    uint64 `json:"answerLimit"`    // questions beyond the rate at which they are answered
+	Repeated       uint64 `json:"repeated"`       // packets and payloads whose number was there before
+	NoLink         uint64 `json:"noLink"`         // broadcasts heard from an address that no link of the node reaches
+	LinkFull       uint64 `json:"linkFull"`       // packets beyond what may wait for an interface (Config.Interfaces)
+	LinkLate       uint64 `json:"linkLate"`       // packets that waited there for more than a second
 }
 
 // DiscoveryStats counts what is done to find peers and to prove addresses.
@@ -171,7 +172,7 @@ type counters struct {
 	}
 	dropped struct {
 		malformed, ownPacket, reflected, unknownSender, unknownSID, badSID, notOurs, plain, crypto,
-		keyLimit, signKeyLimit, unknownType, ignored, tooLong, empty, unbound, queueFull, noRoute, budget, late,
+		keyLimit, signKeyLimit, signKeyUnknown, unknownType, ignored, tooLong, empty, unbound, queueFull, noRoute, budget, late,
 		answerLimit, noLink, repeated, linkFull, linkLate atomic.Uint64
 	}
 	mesh struct {
@@ -298,31 +299,32 @@ func (c *counters) relayStats() RelayStats {
 
 func (c *counters) droppedStats() DroppedStats {
 	return DroppedStats{
-		Malformed:     c.dropped.malformed.Load(),
-		OwnPacket:     c.dropped.ownPacket.Load(),
-		Reflected:     c.dropped.reflected.Load(),
-		UnknownSender: c.dropped.unknownSender.Load(),
-		UnknownSID:    c.dropped.unknownSID.Load(),
-		BadSID:        c.dropped.badSID.Load(),
-		NotOurs:       c.dropped.notOurs.Load(),
-		Plain:         c.dropped.plain.Load(),
-		Crypto:        c.dropped.crypto.Load(),
-		KeyLimit:      c.dropped.keyLimit.Load(),
-		SignKeyLimit:  c.dropped.signKeyLimit.Load(),
-		UnknownType:   c.dropped.unknownType.Load(),
-		Ignored:       c.dropped.ignored.Load(),
-		TooLong:       c.dropped.tooLong.Load(),
-		Empty:         c.dropped.empty.Load(),
-		Unbound:       c.dropped.unbound.Load(),
-		QueueFull:     c.dropped.queueFull.Load(),
-		NoRoute:       c.dropped.noRoute.Load(),
-		Budget:        c.dropped.budget.Load(),
-		Late:          c.dropped.late.Load(),
-		AnswerLimit:   c.dropped.answerLimit.Load(),
-		NoLink:        c.dropped.noLink.Load(),
-		LinkFull:      c.dropped.linkFull.Load(),
-		LinkLate:      c.dropped.linkLate.Load(),
-		Repeated:      c.dropped.repeated.Load(),
+		Malformed:      c.dropped.malformed.Load(),
+		OwnPacket:      c.dropped.ownPacket.Load(),
+		Reflected:      c.dropped.reflected.Load(),
+		UnknownSender:  c.dropped.unknownSender.Load(),
+		UnknownSID:     c.dropped.unknownSID.Load(),
+		BadSID:         c.dropped.badSID.Load(),
+		NotOurs:        c.dropped.notOurs.Load(),
+		Plain:          c.dropped.plain.Load(),
+		Crypto:         c.dropped.crypto.Load(),
+		KeyLimit:       c.dropped.keyLimit.Load(),
+		SignKeyUnknown: c.dropped.signKeyUnknown.Load(),
+		SignKeyLimit:   c.dropped.signKeyLimit.Load(),
+		UnknownType:    c.dropped.unknownType.Load(),
+		Ignored:        c.dropped.ignored.Load(),
+		TooLong:        c.dropped.tooLong.Load(),
+		Empty:          c.dropped.empty.Load(),
+		Unbound:        c.dropped.unbound.Load(),
+		QueueFull:      c.dropped.queueFull.Load(),
+		NoRoute:        c.dropped.noRoute.Load(),
+		Budget:         c.dropped.budget.Load(),
+		Late:           c.dropped.late.Load(),
+		AnswerLimit:    c.dropped.answerLimit.Load(),
+		NoLink:         c.dropped.noLink.Load(),
+		LinkFull:       c.dropped.linkFull.Load(),
+		LinkLate:       c.dropped.linkLate.Load(),
+		Repeated:       c.dropped.repeated.Load(),
 	}
 }
 
