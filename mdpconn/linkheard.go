@@ -56,6 +56,7 @@ func (n *Node) heardRecordLocked(nb *neighbour, set *identitySet, rec *overlay.L
 	if nb.gone {
 		return
 	}
+	nb.rest.told = now
 	receiver, transmitter := SID(rec.Receiver.SID), SID(rec.Transmitter.SID)
 	path := rec.Flags&overlay.LinkNoPath == 0
 	switch {

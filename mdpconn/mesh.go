@@ -94,7 +94,9 @@ func (n *Node) seeksLocked(p *peer, now time.Time) {
 	n.mesh.neededUntil = now.Add(neededFor)
 	if !p.seeks {
 		p.seeks = true
-		n.mesh.seekers++
+		if n.mesh.seekers++; n.restingLocked() {
+			n.tellSoonLocked(now)
+		}
 	}
 }
 
@@ -143,7 +145,7 @@ func (n *Node) collectMeshLocked(now time.Time, w *work) (next time.Time) {
 	}
 	if round || soon && m.greet {
 		m.greet = false
-		w.beacon = n.relays() && !n.isAnnouncingLocked() && len(m.neighbours) > m.unproven
+		w.beacon = n.relays() && !n.isAnnouncingLocked() && len(m.neighbours) > m.unproven && !n.restingLocked()
 	}
 	if m.stale && (round || soon) {
 		m.stale = false
@@ -153,6 +155,12 @@ func (n *Node) collectMeshLocked(now time.Time, w *work) (next time.Time) {
 		n.collectRoundLocked(now, w)
 	} else {
 		n.collectAcksLocked(now, w)
+	}
+	switch resting := n.restingLocked(); {
+	case round && resting:
+		m.roundAt = now.Add(restRound)
+	case !resting && m.roundAt.After(now.Add(recordEvery)):
+		m.roundAt = now.Add(recordEvery)
 	}
 	next = earlier(m.roundAt, m.soonAt)
 	for _, nb := range m.neighbours {
@@ -181,7 +189,7 @@ func (n *Node) collectRoundLocked(now time.Time, w *work) {
 		m.allAt = now.Add(advertEvery)
 	}
 	for _, nb := range m.neighbours {
-		if !nb.proven() || !nb.isDue(now) {
+		if !nb.proven() || !nb.isDue(now) || n.restsLocked(nb, now) {
 			continue
 		}
 		whole := all || nb.news > 0 || nb.timing().slow()

@@ -55,6 +55,7 @@ type neighbour struct {
 	turnAt   time.Time // on a slow link, when it is to have its next record
 	news     int       // rounds in which it is told everything
 	share    bucket    // payloads relayed for it
+	rest     rest
 }
 
 // A numbering counts packets to one destination. It lives as long as the peer, and
@@ -269,8 +270,11 @@ func (n *Node) expireLocked(now time.Time) {
 	m := &n.mesh
 	old := !now.Before(m.allAt)
 	for _, nb := range m.neighbours {
-		if now.Sub(nb.heard) >= nb.timing().reachable() || !n.welcomesLocked(nb.sid, now) {
+		switch {
+		case !n.welcomesLocked(nb.sid, now), now.Sub(nb.heard) >= nb.timing().reachable() && !nb.outlives(now):
 			n.forgetLocked(nb)
+			continue
+		case nb.rest.on:
 			continue
 		}
 		if !nb.linked.IsZero() && !nb.isLinked(now) {
