@@ -5,6 +5,8 @@ import (
 	"net/netip"
 	"testing"
 	"time"
+
+	"mesh.example/msp/mdpconn/overlay"
 )
 
 // signKeyPacket fills a packet with payloads whose sources are sign keys.
@@ -75,5 +77,47 @@ func BenchmarkSignKeyFlood(b *testing.B) {
 	for i := 0; b.Loop(); i++ {
 		f.r.now = time.Now()
 		f.r.handlePacket(from, packets[i%len(packets)])
+	}
+}
+
+// TestSignKeyOfASID: the key that the holder of a SID told enciphered takes the
+// place of one that only fits the SID, stays, and is believed only if asked for.
+func TestSignKeyOfASID(t *testing.T) {
+	var k signKeys
+	k.init()
+	now := time.Now()
+	id, err := NewIdentity()
+	if err != nil {
+		t.Fatal(err)
+	}
+	sid := id.SID()
+	fits := [32]byte(id.SignKey())
+	fits[31] ^= 0x80 // the other point of that SID
+	if got, ok := k.resolve(fits, now); got != sid || !ok {
+		t.Fatalf("the other key gives %v, %v, want %v", got, ok, sid)
+	}
+	if key, known, proven, _ := k.find(sid, now); key != fits || !known || proven {
+		t.Errorf("known %v, proven %v", known, proven)
+	}
+	answer := overlay.KeyMap{Response: true, SignKey: [32]byte(id.SignKey())}
+	copy(answer.Signature[:], id.Sign(sid[:]))
+	if k.learn(sid, &answer) {
+		t.Error("an answer that nobody asked for was believed")
+	}
+	if !k.ask(sid, now) || k.ask(sid, now.Add(askKeyAgain-1)) || !k.ask(sid, now.Add(askKeyAgain)) {
+		t.Error("questions are not 100 ms apart")
+	}
+	if !k.learn(sid, &answer) {
+		t.Error("the answer was not believed")
+	}
+	k.resolve(fits, now)
+	if key, _, proven, _ := k.find(sid, now); key != answer.SignKey || !proven {
+		t.Error("the proven key did not stay")
+	}
+	for i := range 2 * signKeyLimit {
+		k.ask(SID{byte(i), byte(i >> 8), 2: 1}, now.Add(time.Duration(i)*time.Second))
+	}
+	if len(k.asked) > signKeyLimit {
+		t.Errorf("%d SIDs asked are remembered, want %d", len(k.asked), signKeyLimit)
 	}
 }

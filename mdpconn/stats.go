@@ -72,7 +72,7 @@ type DroppedStats struct {
 	UnknownSID     uint64 `json:"unknownSID"`     // payloads with such an abbreviation
 	BadSID         uint64 `json:"badSID"`         // packets and payloads with a SID that fails SID.Check
 	NotOurs        uint64 `json:"notOurs"`        // payloads for others
-	Plain          uint64 `json:"plain"`          // data payloads that are not enciphered
+	Plain          uint64 `json:"plain"`          // data payloads that are not enciphered, and that no socket accepts
 	Crypto         uint64 `json:"crypto"`         // enciphered payloads that do not open
 	KeyLimit       uint64 `json:"keyLimit"`       // payloads of strangers beyond the rate at which keys are computed for them
 	SignKeyLimit   uint64 `json:"signKeyLimit"`   // sign keys in place of SIDs, beyond the rate at which they are worked out
