@@ -241,7 +241,7 @@ func TestServaldBind(t *testing.T) {
 }
 
 // All binds each identity by itself, later ones too, as the daemon's wildcard
-// never delivers.
+// never delivers. It is what a listener for all identities needs ([MSP-6.2.7]).
 func TestServaldAll(t *testing.T) {
 	d := onServald(t, 2, 1)
 	a, b := servaldNode(t, d[0], ""), servaldNode(t, d[1], "")

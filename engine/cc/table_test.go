@@ -125,7 +125,7 @@ func TestEightFlows(t *testing.T) {
 	}
 }
 
-// TestBesideCubic shares the link, with a queue of one BDP, with a CUBIC flow that starts
+// TestBesideCubic: [MSX-8.4] it shares the link, with a queue of one BDP, with a CUBIC flow that starts
 // later, at the same time and earlier.
 func TestBesideCubic(t *testing.T) {
 	for _, lead := range []time.Duration{3 * time.Second, 0, -3 * time.Second} {

@@ -100,6 +100,7 @@ func (s *Stream) ackReceived(now time.Time, f *frame) {
 		s.stats.Malformed++
 		return
 	}
+	s.answered = s.answered || f.largest >= FirstNumber+s.cfg.Skip
 	var spans [ackRanges]span
 	n := 0
 	f.ranges.each(func(start, end uint64) {
@@ -163,7 +164,6 @@ func (s *Stream) packetAcked(now time.Time, number, largest uint64) bool {
 	switch p.state {
 	case sentInFlight:
 		s.loss.settled(p, sentAcked)
-		s.answered = s.answered || number >= FirstNumber
 		s.cc.Acked(now, &p.Packet)
 	case sentLost:
 		s.stats.PacketsSpurious++
