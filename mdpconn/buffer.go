@@ -5,9 +5,11 @@ import (
 	"sync/atomic"
 )
 
-// bufferSize is the room in a buffer, in bytes. Implementation: the longest
-// packet of our own that we accept, and a power of two.
-const bufferSize = 2048
+// Room in buffers, in bytes. Implementation.
+const (
+	bufferSize = 2048  // for the longest overlay packet of our own that we accept; a power of two
+	largeSize  = 65536 // for the largest packet under session keys
+)
 
 // A buffer is pooled memory for one packet, or what was in it. Several datagrams
 // may have a share in one.
@@ -16,11 +18,19 @@ type buffer struct {
 	shares atomic.Int32 // 0: it is in the pool, or would be had the pool kept it
 }
 
-var bufferPool = sync.Pool{New: func() any { return &buffer{data: make([]byte, bufferSize)} }}
+var (
+	bufferPool = sync.Pool{New: func() any { return &buffer{data: make([]byte, bufferSize)} }}
+	largePool  = sync.Pool{New: func() any { return &buffer{data: make([]byte, largeSize)} }}
+)
 
 // getBuffer gives a buffer of bufferSize. Its contents are undefined.
-func getBuffer() *buffer {
-	b := bufferPool.Get().(*buffer)
+func getBuffer() *buffer { return getFrom(&bufferPool) }
+
+// getLarge gives one of largeSize.
+func getLarge() *buffer { return getFrom(&largePool) }
+
+func getFrom(pool *sync.Pool) *buffer {
+	b := pool.Get().(*buffer)
 	b.shares.Store(1)
 	return b
 }
@@ -37,7 +47,18 @@ func (b *buffer) release() {
 	case left < 0:
 		panic("BUG: mdpconn: buffer released twice")
 	case left > 0:
+	case len(b.data) == largeSize:
+		largePool.Put(b)
 	default:
 		bufferPool.Put(b)
 	}
+}
+
+// replace gives a share back, and another buffer of that size.
+func (b *buffer) replace() *buffer {
+	defer b.release()
+	if len(b.data) == largeSize {
+		return getLarge()
+	}
+	return getBuffer()
 }

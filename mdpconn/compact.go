@@ -24,7 +24,8 @@ const (
 type compactor struct {
 	node  *Node
 	pair  pair
-	limit int // of a packet, in bytes
+	limit int  // of a packet, in bytes
+	probe bool // a link may refuse them
 
 	n       int                 // packets begun
 	ends    [compactPackets]int // where their plaintexts end in room
@@ -40,7 +41,7 @@ var compactorPool = sync.Pool{New: func() any { return new(compactor) }}
 // frees it.
 func (n *Node) compactor(p pair, limit int) *compactor {
 	c := compactorPool.Get().(*compactor)
-	c.node, c.pair, c.limit, c.n = n, p, limit, 0
+	c.node, c.pair, c.limit, c.n, c.probe = n, p, limit, 0, false
 	return c
 }
 
@@ -138,6 +139,10 @@ func (c *compactor) flush(targets []target, now time.Time) {
 	for i := range targets {
 		for j := range n {
 			c.packets[j].Addr = targets[i].addr
+		}
+		if c.probe {
+			targets[i].link.link.WritePackets(c.packets[:n])
+			continue
 		}
 		c.node.write(targets[i].link, c.packets[:n])
 		if i > 0 {

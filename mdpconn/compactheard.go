@@ -17,7 +17,7 @@ func (r *receiver) handleSession(data []byte) bool {
 	}
 	if h, ok := session.ParseHead(data); ok && h.Form == session.Compact {
 		r.set = n.own.Load()
-		r.compact(h, data)
+		r.sized(h, data)
 		return true
 	}
 	if id, ok := session.ParseUnknown(data); ok {
@@ -25,6 +25,21 @@ func (r *receiver) handleSession(data []byte) bool {
 		return true
 	}
 	return false
+}
+
+// sized handles a packet in compact form, in a buffer of its size: datagrams may
+// be kept for long, and are not to keep a large one for a small packet.
+func (r *receiver) sized(h session.Head, data []byte) {
+	if r.buf == nil || len(r.buf.data) != largeSize || len(data) > bufferSize {
+		r.larger = r.larger || len(data) >= bufferSize && (r.buf == nil || len(r.buf.data) == bufferSize)
+		r.compact(h, data)
+		return
+	}
+	large, small := r.buf, getBuffer()
+	r.buf = small
+	r.compact(h, small.data[:copy(small.data, data)])
+	r.buf = large
+	small.release()
 }
 
 // compact handles a packet in compact form.
@@ -223,6 +238,3 @@ func (r *receiver) sayUnknown(id uint32) {
 	}
 	n.write(r.from.link, []Packet{{Addr: r.from.addr, Data: session.AppendUnknown(nil, id)}})
 }
-
-// ponged handles a pong.
-func (r *receiver) ponged(p *peer, token [session.TokenSize]byte) {}

@@ -3,6 +3,8 @@ package mdpconn
 import (
 	"fmt"
 	"log/slog"
+
+	"mesh.example/msp/mdpconn/session"
 )
 
 // AnnounceMode says when a node broadcasts its SIDs to its neighbours, so that
@@ -108,6 +110,11 @@ type Config struct {
 	// have not. With NoSessions it is an error.
 	RequireSessionKeys bool
 
+	// MaxPacket is the largest packet, in bytes, that is sent to peers with which
+	// there are session keys, if one of that size is found to pass. If zero, 65507,
+	// which is all that UDP carries; less than 1200 means 1200.
+	MaxPacket int
+
 	// Logger gets what happens, at level Debug every packet. If nil, nothing
 	// is logged.
 	Logger *slog.Logger
@@ -123,6 +130,13 @@ func (c *Config) maxPeers() int {
 // sessions reports whether the node uses session keys.
 func (c *Config) sessions() bool {
 	return c.Servald == nil && !c.NoSessions && (!debugPublished() || c.RequireSessionKeys)
+}
+
+func (c *Config) maxPacket() int {
+	if c.MaxPacket == 0 {
+		return session.MaxCompact
+	}
+	return max(c.MaxPacket, smallCompact)
 }
 
 func (c *Config) relayRate() float64 {
@@ -155,6 +169,9 @@ func (c *Config) check() error {
 	}
 	if c.RequireSessionKeys && (c.NoSessions || c.Servald != nil) {
 		return fmt.Errorf("mdpconn: Config.RequireSessionKeys with NoSessions or Servald: expected neither, there would be no session keys")
+	}
+	if c.MaxPacket < 0 {
+		return fmt.Errorf("mdpconn: Config.MaxPacket is %d, expected 0 or more", c.MaxPacket)
 	}
 	if c.RelayRate < 0 {
 		return fmt.Errorf("mdpconn: Config.RelayRate is %d, expected 0 or more", c.RelayRate)

@@ -11,6 +11,11 @@ import (
 // could be session keys (MSX-10.8). Specification.
 const earlyAge = 10 * time.Second
 
+// boxSlack is how long before the newest one heard a datagram in the box may have
+// been made once there are session keys: what was on its way when they came about
+// may be overtaken (MSX-10.10). None is delivered twice. Specification.
+const boxSlack = time.Second
+
 // mostLate is how old a datagram in the box may be that was made at the given
 // time, 0 if that means nothing.
 func (n *Node) mostLate(made int64) time.Duration {

@@ -96,6 +96,9 @@ func (r *receiver) hello(p *peer, data []byte) {
 		return
 	}
 	n.wakeAt(a.timeout)
+	if a.boot != 0 && r.from.link.takesTo(r.from.addr.Addr()) > bufferSize {
+		r.larger = r.packets != nil && len(r.packets) != largePackets // the first probe is not to be lost
+	}
 	n.mu.Lock()
 	if now := n.peers.all[p.pair]; now != nil {
 		p = now

@@ -27,6 +27,7 @@ type nodeLink struct {
 
 	ticked time.Time // last broadcast tick; the maintenance goroutine's
 
+	most    int         // of a packet, in bytes; constant
 	failing atomic.Bool // it was logged that it refuses packets
 }
 
@@ -46,6 +47,7 @@ func (l *nodeLink) hears(a netip.AddrPort, port uint16) bool {
 
 // addLink starts to receive from a link, which is the node's from then on.
 func (n *Node) addLink(l *nodeLink) error {
+	l.most = mostOf(l.link)
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	if n.isClosedLocked() {

@@ -263,7 +263,7 @@ func (n *Node) sendWaiting(f *flush, now time.Time) {
 	defer o.free()
 	st := n.sessions.standing(p.pair, now)
 	n.mu.Lock()
-	w := n.wayLocked(p, o, st, f.hop, now)
+	w := n.wayLocked(p, o, st, f.hop, nil, now)
 	n.mu.Unlock()
 	var batch []Datagram
 	for i := range f.waiting {

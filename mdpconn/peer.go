@@ -46,6 +46,7 @@ type peer struct {
 	path       path
 	relay      relayed
 	hello      helloing
+	size       pathSize
 	able       bool // it has had session keys with this node
 	keyed      bool // it had them when a datagram was sent to it last
 }

@@ -9,8 +9,11 @@ import (
 	"mesh.example/msp/mdpconn/session"
 )
 
-// readPackets is how many packets are read from a link at once. Implementation.
-const readPackets = 64
+// How many packets are read from a link at once. Implementation.
+const (
+	readPackets  = 64
+	largePackets = 16 // once larger ones than of bufferSize come
+)
 
 // A receiver reads the packets of a link and takes them apart. It belongs to
 // one goroutine.
@@ -39,6 +42,7 @@ type receiver struct {
 	tag       [16]byte
 	nonce     boxNonce
 	item      session.Item
+	larger    bool // packets are too large for the buffers
 	keyed     bool // the datagram at hand came under session keys
 }
 
@@ -52,7 +56,9 @@ func newReceiver(n *Node, source Link, l *nodeLink) *receiver {
 
 func (r *receiver) free() {
 	for _, b := range r.buffers {
-		b.release()
+		if b != nil {
+			b.release()
+		}
 	}
 }
 
@@ -64,6 +70,20 @@ func (r *receiver) read() (int, error) {
 	return r.source.ReadPackets(r.packets)
 }
 
+// enlarge has larger packets read from now on, and fewer at once.
+func (r *receiver) enlarge() {
+	r.larger = false
+	for i, b := range r.buffers {
+		if b != nil {
+			b.release()
+		}
+		if r.buffers[i] = nil; i < largePackets {
+			r.buffers[i] = getLarge()
+		}
+	}
+	r.packets = r.packets[:largePackets]
+}
+
 // handle takes k packets apart and hands what is in them to handlers.
 func (r *receiver) handle(k int) {
 	r.now = time.Now()
@@ -71,9 +91,11 @@ func (r *receiver) handle(k int) {
 		r.buf = r.buffers[i]
 		r.handlePacket(r.packets[i].Addr, r.packets[i].Data)
 		if r.buffers[i].shares.Load() > 1 { // datagrams have it now
-			r.buffers[i].release()
-			r.buffers[i] = getBuffer()
+			r.buffers[i] = r.buffers[i].replace()
 		}
+	}
+	if r.larger {
+		r.enlarge()
 	}
 	r.forwarder.flush(r.now)
 	r.out.deliver()
@@ -367,7 +389,7 @@ func (r *receiver) heardAuthentic(p *peer, direct bool, made int64, to Port) (s 
 	p = n.authenticLocked(p, now)
 	path := &p.path
 	late := path.lateness(now, made) > n.mostLate(made)
-	recorded := p.able && n.sessions != nil && (made == 0 || made < path.newest)
+	recorded := p.able && n.sessions != nil && (made == 0 || path.newest-made > boxSlack.Microseconds())
 	fresh := !late && !recorded && (made == 0 || made > path.newest)
 	if fresh {
 		path.lastHeard = now

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"mesh.example/msp/mdpconn/overlay"
+	"mesh.example/msp/mdpconn/session"
 )
 
 // Datagrams that wait for an address of their peer. Implementation.
@@ -30,7 +31,8 @@ type waitingDatagram struct {
 // before Send returns, without being enciphered.
 //
 // An error is one of the arguments, and names what is wrong: no data, or more
-// than MaxData bytes; ports outside 1 … MaxPort; a remote SID that does not pass
+// than MaxData bytes, or for an enciphered one than MaxDatagram has ever told
+// for the two SIDs; ports outside 1 … MaxPort; a remote SID that does not pass
 // SID.Check (All passes for a broadcast), a local one that is not the node's; an
 // enciphered broadcast, or a mode that is none; a queue or a TTL out of range;
 // data for a service of stock nodes that would end them (overlay.CheckData).
@@ -61,7 +63,7 @@ func (n *Node) sendOverlay(batch []Datagram) (int, error) {
 		}
 		end := i + 1
 		for end < len(batch) && batch[end].Mode == Enciphered && batch[end].Local.SID == d.Local.SID && batch[end].Remote.SID == d.Remote.SID &&
-			checkContent(&batch[end]) == nil {
+			n.checkContent(own, &batch[end]) == nil {
 			end++
 		}
 		if to := set.bySID[d.Remote.SID]; to != nil {
@@ -80,7 +82,8 @@ func (n *Node) sendOverlay(batch []Datagram) (int, error) {
 // checkDatagram refuses a datagram that cannot be sent, and gives the identity
 // that sends it.
 func (n *Node) checkDatagram(set *identitySet, d *Datagram) (*ownIdentity, error) {
-	if err := checkContent(d); err != nil {
+	own := set.find(d.Local.SID)
+	if err := n.checkContent(own, d); err != nil {
 		return nil, err
 	}
 	if d.Remote.SID != All {
@@ -88,11 +91,22 @@ func (n *Node) checkDatagram(set *identitySet, d *Datagram) (*ownIdentity, error
 			return nil, err
 		}
 	}
-	own := set.find(d.Local.SID)
 	if own == nil {
 		return nil, fmt.Errorf("mdpconn: SID %v is no identity of this node", d.Local.SID)
 	}
 	return own, nil
+}
+
+// checkContent refuses what is wrong with a datagram of own, which may be nil,
+// other than its SIDs. Larger ones than MaxData are right if they could be sent
+// once.
+func (n *Node) checkContent(own *ownIdentity, d *Datagram) error {
+	if len(d.Data) <= MaxData || own == nil || d.Mode != Enciphered || !n.takes(own, d) {
+		return checkContent(d)
+	}
+	short := *d
+	short.Data = d.Data[:MaxData]
+	return checkContent(&short)
 }
 
 var errNoData = errors.New("mdpconn: datagram without data, expected 1 byte or more")
@@ -138,7 +152,7 @@ func (n *Node) sendRemote(own *ownIdentity, remote SID, batch []Datagram) error 
 	defer o.free()
 	left := n.routeLocked(p, now, len(batch), o)
 	via := n.hopLocked(p, o, now)
-	w := n.wayLocked(p, o, st, via, now)
+	w := n.wayLocked(p, o, st, via, batch, now)
 	if w.waits || len(o.targets) == 0 && left == 0 && via == nil {
 		for i := range batch {
 			n.waitLocked(p, &batch[i], now)
@@ -170,14 +184,22 @@ func (n *Node) sendRemote(own *ownIdentity, remote SID, batch []Datagram) error 
 type way struct {
 	compact int  // under session keys, in packets of at most so many bytes; 0: in the box
 	hello   bool // a hello goes along
-	waits   bool // they wait until there are session keys
+	probe   int  // a ping of so many bytes goes along, with token; 0: none
+	token   [session.TokenSize]byte
+	to      endpoint // where the ping goes
+	waits   bool     // they wait until there are session keys
 }
 
 // wayLocked tells how datagrams to a peer go now. Caller holds mu.
-func (n *Node) wayLocked(p *peer, o *outbox, st standing, via *hop, now time.Time) (w way) {
+func (n *Node) wayLocked(p *peer, o *outbox, st standing, via *hop, batch []Datagram, now time.Time) (w way) {
 	p.keyed = st.keyed
 	if st.keyed && via == nil && (!p.path.searching() || n.config.RequireSessionKeys) {
 		w.compact = min(st.compact, smallCompact)
+		if !p.path.searching() {
+			p.size.notice(batch)
+			w.compact, w.probe = n.sizeLocked(p, st.compact, now)
+			w.token, w.to = p.size.token, p.path.current.endpoint
+		}
 	}
 	w.hello = via == nil && len(o.targets) > 0 && n.greetsLocked(p, st, now)
 	w.waits = n.config.RequireSessionKeys && w.compact == 0
@@ -193,10 +215,17 @@ func (n *Node) transmit(p *peer, o *outbox, w way, batch []Datagram, now time.Ti
 	}
 	if w.compact > 0 {
 		n.sendCompact(p, w.compact, o, batch, hello, now)
+		if w.probe > 0 {
+			n.sendProbe(p, w.to, w.probe, w.token, now)
+		}
 		o.flush(now)
 		return
 	}
 	for i := range batch {
+		if len(batch[i].Data) > MaxData {
+			n.count.sessions.tooLarge.Add(1)
+			continue
+		}
 		o.add(batch[i].Local.Port, batch[i].Remote.Port, batch[i].Data, now)
 	}
 	if hello != nil {
@@ -223,6 +252,10 @@ func (n *Node) routeLocked(p *peer, now time.Time, k int, o *outbox) (left int) 
 // waitLocked keeps a copy of a datagram until its peer has an address, for a
 // second. Of too many the oldest goes. Caller holds mu.
 func (n *Node) waitLocked(p *peer, d *Datagram, now time.Time) {
+	if len(d.Data) > MaxData {
+		n.count.sessions.tooLarge.Add(1)
+		return
+	}
 	if len(p.path.waiting) == waitingPerPeer {
 		n.dropOldestLocked(p)
 	}

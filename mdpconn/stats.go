@@ -31,6 +31,7 @@ type SessionStats struct {
 	TooLarge   uint64 `json:"tooLarge"`   // datagrams of Send for which packets to the peer are too small now
 	Downgrades uint64 `json:"downgrades"` // datagrams in the box that a peer with session keys cannot have sent now
 	Early      uint64 `json:"early"`      // datagrams in the box dropped, as Config.RequireSessionKeys asks
+	Pongs      uint64 `json:"pongs"`      // pings of some size that have passed
 	Crowded    uint64 `json:"crowded"`    // datagrams in the box beyond what can be remembered against replays
 }
 
@@ -187,7 +188,7 @@ type counters struct {
 	}
 	sessions struct {
 		offers, answers, refused, begun, restarts, sent, received, unknown, notices, unsealed, tooLarge,
-		downgrades, early, crowded atomic.Uint64
+		downgrades, early, crowded, pongs atomic.Uint64
 	}
 	servald servaldCounters
 }
@@ -355,6 +356,7 @@ func (c *counters) sessionStats() SessionStats {
 		TooLarge:   c.sessions.tooLarge.Load(),
 		Downgrades: c.sessions.downgrades.Load(),
 		Early:      c.sessions.early.Load(),
+		Pongs:      c.sessions.pongs.Load(),
 		Crowded:    c.sessions.crowded.Load(),
 	}
 }

@@ -210,6 +210,10 @@ func (n *Node) sendVia(p *peer, h *hop, batch []Datagram, now time.Time) {
 	for i := range batch {
 		d := &batch[i]
 		o.mark = n.markOf(d)
+		if len(d.Data) > MaxData {
+			n.count.sessions.tooLarge.Add(1)
+			continue
+		}
 		if o.mark.ttl < 2 {
 			n.count.dropped.noRoute.Add(1) // it is not to be passed on
 			continue

@@ -1,0 +1,193 @@
+package mdpconn_test
+
+import (
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"mesh.example/msp/mdpconn"
+	"mesh.example/msp/mdpconn/memnet"
+)
+
+// A sizedLink says how large packets may be.
+type sizedLink struct {
+	*memnet.Link
+	most int
+}
+
+func (l sizedLink) MaxPacket() int { return l.most }
+
+// meetSized is meet with links that take packets of some size.
+func meetSized(t *testing.T, network *memnet.Network, most int, config mdpconn.Config) *connected {
+	t.Helper()
+	c := &connected{network: network, la: network.Link(), lb: network.Link()}
+	node := func(l *memnet.Link) *mdpconn.Node {
+		config.Relay = mdpconn.RelayOff
+		config.Links = []mdpconn.Link{sizedLink{l, most}}
+		n, err := mdpconn.NewNode(config)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { n.Close() })
+		return n
+	}
+	c.a, c.b = node(c.la), node(c.lb)
+	c.sa, c.ia = bind(t, c.a, mdpconn.Addr{Port: 1000})
+	c.sb, c.ib = bind(t, c.b, mdpconn.Addr{Port: 2000})
+	hold(t, c.a, c.b)
+	hold(t, c.b, c.a)
+	c.a.AddHint(c.b.Primary(), c.lb.LocalAddr())
+	return c
+}
+
+func (c *connected) most() int { return c.a.MaxDatagram(mdpconn.Primary, c.b.Primary()) }
+
+// sendsMost sends a datagram of the most data, and one of a byte more, in both
+// directions.
+func (c *connected) sendsMost(t *testing.T, when string) {
+	t.Helper()
+	c.drain()
+	most := c.most()
+	data := make([]byte, most)
+	for i := range data {
+		data[i] = byte(i * i)
+	}
+	send(t, c.a, c.sa.LocalAddr(), c.sb.LocalAddr(), string(data))
+	time.Sleep(50 * time.Millisecond)
+	synctest.Wait()
+	select {
+	case d := <-c.ib:
+		if string(d.Data) != string(data) {
+			t.Errorf("%s: %d bytes arrive as %d others", when, most, len(d.Data))
+		}
+		d.Release()
+	default:
+		t.Errorf("%s: %d bytes do not arrive", when, most)
+	}
+}
+
+func TestPathSize(t *testing.T) {
+	for _, c := range []struct {
+		name              string
+		link, path, limit int // what the link says, what passes, what the config allows
+		least, most       int // of MaxDatagram
+	}{
+		{"Ethernet", 1472, 1472, 0, 1412, 1432},
+		{"Ethernet with a tunnel", 1472, 1420, 0, 1348, 1380},
+		{"nothing larger", 1472, 1200, 0, mdpconn.MaxData, mdpconn.MaxData},
+		{"jumbo frames", 8972, 8972, 0, 8892, 8932},
+		{"jumbo frames, but one hop has not", 8972, 1472, 0, 1400, 1432},
+		{"loopback", 65507, 65507, 0, 65467, 65467},
+		{"a ceiling", 65507, 65507, 4000, 3930, 3960},
+		{"no more than stock's", 65507, 65507, 1, mdpconn.MaxData, mdpconn.MaxData},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				network := memnet.New(memnet.Config{Impairment: memnet.Impairment{Delay: 10 * time.Millisecond}})
+				w := meetSized(t, network, c.link, mdpconn.Config{MaxPacket: c.limit})
+				network.SetDrop(func(e memnet.Event) bool { return len(e.Data) > c.path })
+				if most := w.most(); most != mdpconn.MaxData {
+					t.Errorf("%d at first", most)
+				}
+				quietA, quietB := w.chat(t, time.Minute)
+				if quietA > 100*time.Millisecond || quietB > 100*time.Millisecond {
+					t.Errorf("quiet for %v, %v", quietA, quietB)
+				}
+				if most := w.most(); most < c.least || most > c.most {
+					t.Errorf("MaxDatagram %d, want %d … %d", most, c.least, c.most)
+				}
+				w.sendsMost(t, "after a minute")
+			})
+		})
+	}
+}
+
+// A size that stops passing is given up within seconds, and found again where it
+// passes again.
+func TestPathSizeStepsDown(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		network := memnet.New(memnet.Config{Impairment: memnet.Impairment{Delay: 10 * time.Millisecond}})
+		w := meetSized(t, network, 8972, mdpconn.Config{})
+		w.chat(t, 10*time.Second)
+		before := w.most()
+		if before < 8000 {
+			t.Fatalf("MaxDatagram %d", before)
+		}
+		path := 1300
+		network.SetDrop(func(e memnet.Event) bool { return len(e.Data) > path })
+		data := string(make([]byte, before))
+		for range 40 {
+			send(t, w.a, w.sa.LocalAddr(), w.sb.LocalAddr(), data)
+			w.chat(t, 100*time.Millisecond)
+		}
+		if most := w.most(); most > 1300 {
+			t.Errorf("MaxDatagram %d after the path has become narrow", most)
+		}
+		send(t, w.a, w.sa.LocalAddr(), w.sb.LocalAddr(), data) // no error: it may have been made before
+		if s := w.a.Stats().Sessions; s.TooLarge == 0 {
+			t.Errorf("%+v", s)
+		}
+		path = 65507
+		network.SetDrop(nil)
+		w.chat(t, 11*time.Minute)
+		if most := w.most(); most < before-100 {
+			t.Errorf("MaxDatagram %d after the path has become wide again, was %d", most, before)
+		}
+		w.lb.Rebind()
+		w.chat(t, 5*time.Second)
+		w.sendsMost(t, "after a move")
+	})
+}
+
+// Loss alone does not make packets small for long.
+func TestPathSizeUnderLoss(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		network := memnet.New(memnet.Config{Impairment: memnet.Impairment{Delay: 10 * time.Millisecond, Loss: 0.1}})
+		w := meetSized(t, network, 1472, mdpconn.Config{})
+		w.chat(t, 10*time.Second)
+		small := 0
+		for range 120 {
+			w.chat(t, time.Second)
+			if w.most() == mdpconn.MaxData {
+				small++
+			}
+		}
+		if small > 12 {
+			t.Errorf("small packets for %d of 120 s at 10%% loss", small)
+		}
+	})
+}
+
+func TestLargeDatagramsOverUDP(t *testing.T) {
+	var nodes [2]*mdpconn.Node
+	for i := range nodes {
+		n, err := mdpconn.NewNode(mdpconn.Config{UDP: []string{"127.0.0.1:0"}, Announce: mdpconn.AnnounceNever})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer n.Close()
+		nodes[i] = n
+	}
+	nodes[0].AddHint(nodes[1].Primary(), nodes[1].LinkAddrs()[0])
+	_, in := bind(t, nodes[1], mdpconn.Addr{Port: 7000})
+	to := mdpconn.Addr{SID: nodes[1].Primary(), Port: 7000}
+	ticker := time.NewTicker(time.Millisecond)
+	defer ticker.Stop()
+	for nodes[0].MaxDatagram(mdpconn.Primary, to.SID) < 65467 {
+		send(t, nodes[0], mdpconn.Addr{Port: 1}, to, "are there larger ones?")
+		<-ticker.C
+	}
+	for range 50 {
+		data := make([]byte, 65467)
+		data[65466] = 1
+		send(t, nodes[0], mdpconn.Addr{Port: 1}, to, string(data))
+		d := <-in
+		for len(d.Data) < 100 {
+			d = <-in
+		}
+		if len(d.Data) != len(data) || d.Data[65466] != 1 {
+			t.Fatalf("%d bytes", len(d.Data))
+		}
+		d.Release()
+	}
+}
