@@ -72,7 +72,8 @@ func newEngine(node *mdpconn.Node) *Engine {
 		wake: make(chan struct{}, 1),
 		done: make(chan struct{}),
 		mux: msp.NewMux(msp.Config{
-			SendQueue: machineQueue, Silent: node.Silent(), Extended: !debugPublished(), Alloc: allocBuffer, Free: freeBuffer,
+			SendQueue: machineQueue, Silent: node.Silent(), Extended: !debugPublished(),
+			PacketSize: func(local, remote msp.Addr) int { return node.MaxDatagram(local.SID, remote.SID) }, Alloc: allocBuffer, Free: freeBuffer,
 		}),
 		timer: time.NewTimer(time.Hour),
 

@@ -101,6 +101,10 @@ func (n *Node) Listen(bind string) (netip.AddrPort, error) {
 	if err != nil {
 		return netip.AddrPort{}, fmt.Errorf("mdpconn: no UDP socket on %s: %w", clip(bind), err)
 	}
+	if got := u.receiveBuffer(); got > 0 && got < udpBuffer {
+		n.log.Info("mdp socket has less room for bursts than wanted: raise net.core.rmem_max with sysctl -w",
+			"link", u.local, "bytes", got, "wanted", udpBuffer)
+	}
 	if err := n.addLink(&nodeLink{link: u, udp: u}); err != nil {
 		return netip.AddrPort{}, err
 	}

@@ -16,7 +16,7 @@ const overlayUDPPort = 4110
 
 // Implementation.
 const (
-	udpBuffer       = 1 << 20         // bytes asked of the system, each way
+	udpBuffer       = 8 << 20         // bytes asked of the system, each way
 	interfacesEvery = 5 * time.Second // how often broadcast addresses are read from the system
 	listenAgain     = 5 * time.Second // after the socket for broadcasts could not be opened
 )

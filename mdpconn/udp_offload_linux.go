@@ -23,6 +23,21 @@ func (u *udpLink) startOffload() {
 	})
 }
 
+// receiveBuffer is how many bytes the kernel has set aside for what arrives; 0 if
+// it does not tell.
+func (u *udpLink) receiveBuffer() (bytes int) {
+	c, err := u.conn.SyscallConn()
+	if err != nil {
+		return 0
+	}
+	c.Control(func(fd uintptr) {
+		if n, err := unix.GetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_RCVBUF); err == nil {
+			bytes = n
+		}
+	})
+	return bytes
+}
+
 // appendSegmentSize appends the control message that has the kernel cut what is
 // written into packets of a size.
 func appendSegmentSize(b []byte, size int) []byte {
