@@ -148,6 +148,7 @@ func (n *Node) keyed(p *peer, now time.Time) {
 	n.count.sessions.begun.Add(1)
 	if restarted {
 		n.count.sessions.restarts.Add(1)
+		n.tellRestart(p.pair)
 	}
 	n.log.Debug("mdp session", "local", p.local, "peer", p.remote, "restarted", restarted)
 }

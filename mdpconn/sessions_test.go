@@ -190,6 +190,44 @@ func TestRestart(t *testing.T) {
 	})
 }
 
+// A toldInbox is an inbox that is told of restarts.
+type toldInbox struct {
+	inbox
+	told chan mdpconn.SID
+}
+
+func (b toldInbox) HandleRestart(_, remote mdpconn.SID) { b.told <- remote }
+
+func TestRestartIsTold(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		network := memnet.New(memnet.Config{Impairment: memnet.Impairment{Delay: 10 * time.Millisecond}})
+		idb := identity(t)
+		c := meet(t, network, mdpconn.Config{}, mdpconn.Config{Identities: []*mdpconn.Identity{idb}})
+		in := toldInbox{newInbox(), make(chan mdpconn.SID, 10)}
+		for port := range mdpconn.Port(3) {
+			if _, err := c.a.Bind(mdpconn.Addr{Port: 5000 + port}, in); err != nil {
+				t.Fatal(err)
+			}
+		}
+		c.chat(t, 3*time.Minute)
+		if len(in.told) > 0 {
+			t.Error("a replaced session is told as a restart")
+		}
+		addr := c.lb.LocalAddr()
+		c.b.Close()
+		link, err := network.Listen(addr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		keyedNodeOn(t, link, mdpconn.Config{Identities: []*mdpconn.Identity{idb}})
+		send(t, c.a, c.sa.LocalAddr(), c.sb.LocalAddr(), "are you the one I knew?")
+		time.Sleep(100 * time.Millisecond)
+		if len(in.told) != 1 || <-in.told != idb.SID() {
+			t.Errorf("told %d times of the restart, want once", len(in.told))
+		}
+	})
+}
+
 // Either end may move; the session stays.
 func TestSessionFollowsAMove(t *testing.T) {
 	orders(t, func(t *testing.T, ida, idb *mdpconn.Identity) {

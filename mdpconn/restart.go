@@ -1,0 +1,40 @@
+package mdpconn
+
+// A RestartHandler is a Handler that is told when a peer has begun anew: its node
+// was started again since there were session keys with it last, and there are new
+// ones (docs/extension.md §14). What it knew of connections is gone.
+//
+// HandleRestart is called once for each handler of a bound socket, on a receiving
+// goroutine, before anything that the peer says under the new keys is handed on. It
+// must not block. local is the identity of this node that the keys are for.
+type RestartHandler interface {
+	Handler
+	HandleRestart(local, remote SID)
+}
+
+// tellRestart tells the handlers of bound sockets that a peer has begun anew.
+func (n *Node) tellRestart(p pair) {
+	var told []sink
+	n.mu.Lock()
+	for _, s := range n.ports.bound {
+		if s.local.SID != All && s.local.SID != p.local {
+			continue
+		}
+		if _, ok := s.sink.handler.(RestartHandler); ok && !contains(told, s.sink) {
+			told = append(told, s.sink)
+		}
+	}
+	n.mu.Unlock()
+	for _, s := range told {
+		s.handler.(RestartHandler).HandleRestart(p.local, p.remote)
+	}
+}
+
+func contains(sinks []sink, s sink) bool {
+	for _, o := range sinks {
+		if o.same(s) {
+			return true
+		}
+	}
+	return false
+}
