@@ -62,7 +62,7 @@ func (s *stock) send(to mdpconn.SID, link *memnet.Link, ports overlay.Ports, dat
 		if err == nil {
 			b, err = overlay.AppendPayload(b, &overlay.Payload{
 				Flags:       overlay.OneHop | overlay.Ciphered | overlay.Signed | overlay.AckSoon,
-				Destination: abbreviated(to, 1), Type: overlay.TypeData, Seq: s.seq, Body: body,
+				Destination: abbreviated(to, 2), Type: overlay.TypeData, Seq: s.seq, Body: body,
 			}, &ctx)
 		}
 		if err != nil {
