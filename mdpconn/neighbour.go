@@ -66,7 +66,10 @@ type numbering struct {
 	last atomic.Uint32
 }
 
-// next gives the next number, the first being 1, if there are to be any.
+// next gives the next number, the first being 1, if there are to be any. Of two
+// goroutines that send to one neighbour, the first to take a number may be the
+// last to write its packet. The receiver then takes that packet for a late one, as
+// any network may make it: it fills its hole, and is not lost (docs/overlay.md §8.3).
 func (u *numbering) next() (number uint32, ok bool) {
 	if u == nil || !u.on.Load() {
 		return 0, false

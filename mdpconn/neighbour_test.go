@@ -148,6 +148,39 @@ func wantReachable(t *testing.T, stock *puppet, sid mdpconn.SID) {
 	}
 }
 
+// The numbers of packets to a neighbour that was forgotten and is met again go on:
+// if they began at 1 again, one could come twice in a row (docs/overlay.md §11).
+func TestNumbersGoOnWhenMetAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		network := memnet.New(memnet.Config{})
+		rules := watch(t, network)
+		n, l := newRelay(t, network, mdpconn.Config{})
+		p := newPuppet(t, network, network.Link(), identity(t), n.Primary())
+		rules.excuse(p.link)
+		last := 0
+		for life := range 4 {
+			p.neighbourly(n, l, 3*time.Second)
+			time.Sleep(5 * time.Second) // more than the 2.5 s for which it is reachable
+			if k := n.Stats().Tables.Neighbours; k != 0 {
+				t.Fatalf("%d neighbours after one fell silent for 5 s", k)
+			}
+			before := last
+			for _, h := range p.take() {
+				if h.envelope.Flags&overlay.PacketSeq == 0 || int(h.envelope.Seq) == last {
+					continue // not numbered, or another payload of the same packet
+				}
+				if int(h.envelope.Seq) != last+1 {
+					t.Errorf("life %d: number %d after %d", life, h.envelope.Seq, last)
+				}
+				last = int(h.envelope.Seq)
+			}
+			if last < before+4 {
+				t.Errorf("life %d: numbers from %d to %d only", life, before, last)
+			}
+		}
+	})
+}
+
 // A payload that is repeated until it is acknowledged is acknowledged soon, and
 // delivered once.
 func TestAckSoon(t *testing.T) {
