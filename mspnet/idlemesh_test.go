@@ -80,7 +80,7 @@ func TestControlTrafficDoesNotGrowWithStreams(t *testing.T) {
 		k     int
 		relay mdpconn.RelayMode
 		edges [][2]int
-		hard  bool // to be left out of short tests
+		hard  bool // left out of short tests, and where the race detector makes it minutes
 	}{
 		{"pair", 2, mdpconn.RelayOn, chain(2), false},
 		{"pair that does not relay", 2, mdpconn.RelayOff, chain(2), false},
@@ -88,7 +88,7 @@ func TestControlTrafficDoesNotGrowWithStreams(t *testing.T) {
 		{"grid of 49", 49, mdpconn.RelayOn, grid(7, 7), true},
 		{"random graph of 50", 50, mdpconn.RelayOn, randomGraph(50, 4, rand.New(rand.NewPCG(1, 2))), true},
 	} {
-		if c.hard && testing.Short() {
+		if c.hard && (testing.Short() || raceEnabled) {
 			continue
 		}
 		synctest.Test(t, func(t *testing.T) {
