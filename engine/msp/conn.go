@@ -171,7 +171,7 @@ func (c *Conn) Room() int {
 	}
 	if c.x != nil {
 		if c.x.Queued() >= max(extendedQueue, 2*c.x.Window()) {
-			c.x.room = true
+			c.x.full = true
 			return 0
 		}
 		return 1

@@ -39,7 +39,7 @@ type extension struct {
 	told    told      // what news were of last
 	eof     bool      // the peer's end was told
 	pinged  bool      // for the silence that there is
-	room    bool      // there was room, when that was last looked at
+	full    bool      // there was no room for a message: that there is will be news
 }
 
 // told is what is news when it changes.
@@ -296,8 +296,8 @@ func (c *Conn) HasPart() bool {
 
 // advanceExtended does what is due at now, of a connection that is open.
 func (c *Conn) advanceExtended(now time.Time) {
-	if c.x.room && c.Room() > 0 {
-		c.x.room = false
+	if c.x.full && c.Room() > 0 {
+		c.x.full = false
 		c.news()
 	}
 	if c.discardDue {
