@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 
 	"mesh.example/msp/mspnet"
@@ -40,7 +41,8 @@ func shellQuote(s string) string {
 	for _, c := range s {
 		switch {
 		case c >= 'a' && c <= 'z', c >= 'A' && c <= 'Z', c >= '0' && c <= '9':
-		case strings.ContainsRune("/.-_:\\", c):
+		case strings.ContainsRune("/.-_:", c):
+		case c == '\\' && runtime.GOOS == "windows": // a path's, and nothing to its shells
 		default:
 			return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
 		}
