@@ -5,6 +5,7 @@
 //	mspcat connect SID PORT     open one
 //	mspcat -l PORT              the same in netcat's form
 //	mspcat SID PORT
+//	mspcat peers                whom this host reaches, and how
 //	mspcat lookup NAME          find listeners with --service=NAME
 //	mspcat key new|show|import  identities
 //	mspcat try [FILE]           both ends at once, over real UDP: a self test
