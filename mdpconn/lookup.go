@@ -63,7 +63,7 @@ func (l *lookup) HandleDatagrams(batch []Datagram) {
 // goroutine. While it asks the node announces itself, so that answers find it.
 //
 // The question is a broadcast in the clear: who is looked for is no secret. Each
-// answer is asked for again enciphered, and shown when that came, or after a
+// answer is asked for again enciphered, and shown when that came, or after
 // two seconds (Service.Verified).
 func (n *Node) LookupServices(ctx context.Context, name string, found func(Service) bool) error {
 	if name != "" {

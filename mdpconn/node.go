@@ -165,7 +165,7 @@ func newNode(config Config) (*Node, error) {
 	n.peers.init(config.maxPeers())
 	n.hints.init()
 	n.mesh.init(&n.config)
-	n.services.lookups = make(map[Port]*lookup)
+	n.services.init()
 	n.keyRate = newBucket(strangerKeyRate, strangerKeyBurst)
 	n.helloRate = newBucket(strangerHelloRate, strangerHellos)
 	if config.sessions() {

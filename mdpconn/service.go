@@ -19,6 +19,12 @@ const (
 	maxServices    = 256 // registered with one node
 	maxServiceName = 63  // bytes
 	serviceAnswers = 8   // to one question
+
+	// To compare a pattern with one name takes 70 µs at worst, and anybody can send
+	// one.
+	maxPattern  = 128 // bytes; longer ones mean nothing
+	lookupRate  = 20  // questions per second that are looked at
+	lookupBurst = 100
 )
 
 // A serviceTable is the services that a node answers for, and the look-ups of
@@ -26,6 +32,12 @@ const (
 type serviceTable struct {
 	registered []overlay.Service
 	lookups    map[Port]*lookup // by the port that answers come to
+	questions  bucket
+}
+
+func (t *serviceTable) init() {
+	t.lookups = make(map[Port]*lookup)
+	t.questions = newBucket(lookupRate, lookupBurst)
 }
 
 // CheckServiceName refuses what is no name of a service: 1 … 63 letters, digits,
@@ -108,6 +120,9 @@ func asksFor(question string, s overlay.Service) bool {
 	if !strings.Contains(question, ".msp.") && !strings.Contains(question, ".mdp.") {
 		return question != ""
 	}
+	if len(question) > maxPattern {
+		return false
+	}
 	for _, protocol := range []string{"msp", "mdp"} {
 		if ok, _ := glob.Match(question, s.Name+"."+protocol+".port"); ok {
 			return true
@@ -121,6 +136,13 @@ func asksFor(question string, s overlay.Service) bool {
 func (n *Node) answersFor(question []byte, now time.Time) [][]byte {
 	n.mu.Lock()
 	defer n.mu.Unlock()
+	if len(n.services.registered) == 0 {
+		return nil
+	}
+	if !n.services.questions.take(now) {
+		n.count.dropped.answerLimit.Add(1)
+		return nil
+	}
 	answers := n.serviceAnswersLocked(question)
 	for i := range answers {
 		if !n.answers.take(now) {

@@ -164,9 +164,35 @@ func TestServiceQuestions(t *testing.T) {
 	for question, want := range map[string]bool{
 		"?": true, "*": true, "demo.msp.*": true, "*.msp.*": true, "demo.msp.port": true, "demo.mdp.port": true, "d?mo.msp.*": true,
 		"": false, "other.msp.*": false, "dem.msp.*": false, "[.msp.": false,
+		"demo.msp." + strings.Repeat("*", 119): true, "demo.msp." + strings.Repeat("*", 120): false,
 	} {
 		if got := mdpconn.AsksFor(question, s); got != want {
 			t.Errorf("%q asks for demo: %v, want %v", question, got, want)
 		}
 	}
+}
+
+// TestServiceQuestionsAreBounded: a flood of questions that nothing answers is not
+// looked at beyond a rate.
+func TestServiceQuestionsAreBounded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		network := memnet.New(memnet.Config{})
+		n, l := newNode(t, network, mdpconn.Config{})
+		register(t, n, "chat", 5000)
+		stranger := newPuppet(t, network, network.Link(), identity(t), n.Primary())
+		body, err := overlay.AppendPorts(nil, overlay.Ports{Destination: 11, Source: 2000})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for range 300 {
+			stranger.say(l.LocalAddr(), overlay.Payload{
+				Flags: overlay.OneHop, Destination: overlay.To(overlay.SID(n.Primary())),
+				Type: overlay.TypeData, Body: append(body, "other.msp.*"...),
+			})
+		}
+		synctest.Wait()
+		if s := n.Stats(); s.Received.Lookups != 300 || s.Dropped.AnswerLimit != 200 {
+			t.Errorf("%d questions heard, %d dropped; want 300, 200", s.Received.Lookups, s.Dropped.AnswerLimit)
+		}
+	})
 }
