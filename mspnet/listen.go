@@ -3,6 +3,7 @@ package mspnet
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net"
 	"net/netip"
 	"time"
@@ -28,7 +29,8 @@ type ListenConfig struct {
 
 	// Service, if set, is a name by which the listener can be found while it is
 	// open (LookupService): 1 … 63 letters, digits, '-', '_' or '.'. The node
-	// answers for it in the clear, so who asks near by learns of it.
+	// answers for it in the clear, so who asks near by learns of it. It stands for
+	// the primary identity: a listener of another one alone cannot have a name.
 	Service string
 
 	// Published keeps connections to the published protocol, as Dialer.Published
@@ -65,6 +67,9 @@ func (lc *ListenConfig) Listen(ctx context.Context, network, address string) (ne
 	e, err := engineOf(lc.Node)
 	if err != nil {
 		return fail(Addr{Addr: at.addr}, err)
+	}
+	if sid := at.addr.SID; lc.Service != "" && sid != mdpconn.Primary && sid != mdpconn.All && sid != e.Node().Primary() {
+		return fail(Addr{Addr: at.addr}, fmt.Errorf("service %q is found at the primary identity, but would listen as %v alone: listen as the primary one, or all", lc.Service, sid))
 	}
 	l, err := e.Listen(at.addr, engine.ListenConfig{Backlog: lc.Backlog, Allow: lc.Allow, Published: lc.Published})
 	if err != nil {

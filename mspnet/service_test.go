@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -68,4 +69,34 @@ func TestService(t *testing.T) {
 			l.Close()
 		}
 	})
+}
+
+// TestServiceOfAnotherIdentity: a name is told with the primary identity's SID, so
+// a listener of another one alone is refused it; one of all is found there.
+func TestServiceOfAnotherIdentity(t *testing.T) {
+	var ids []*mdpconn.Identity
+	for range 2 {
+		id, err := mdpconn.NewIdentity()
+		if err != nil {
+			t.Fatal(err)
+		}
+		ids = append(ids, id)
+	}
+	n, err := mdpconn.NewNode(mdpconn.Config{NoUDP: true, Identities: ids})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer n.Close()
+	lc := mspnet.ListenConfig{Node: n, Service: "echo"}
+	for address, fits := range map[string]bool{
+		":77": true, "*:78": true, ids[0].SID().String() + ":79": true, ids[1].SID().String() + ":80": false,
+	} {
+		l, err := lc.Listen(context.Background(), "msp", address)
+		if fits != (err == nil) || err != nil && !strings.Contains(err.Error(), "primary identity") {
+			t.Errorf("%s: %v", address, err)
+		}
+		if err == nil {
+			l.Close()
+		}
+	}
 }
