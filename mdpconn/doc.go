@@ -25,16 +25,16 @@
 //
 // # Limitations
 //
-// Datagrams that are plain or signed only, and broadcasts, are delivered to sockets
-// that ask for them (Socket.SetAccept); anybody can replay them, and make up the
-// plain ones. Signed ones are dropped until the sender has told its sign key.
-// Relays repeat to each other what their link
-// records show to be lost; end to end nothing is repeated. What neighbours tell
-// about the mesh is not proven: one that lies can keep datagrams from arriving,
-// but neither read nor forge them. MDP itself gives neither forward secrecy nor
-// protection from replays; session keys, which neighbours that are nodes of this
-// package agree on, give both (Config.NoSessions, RequireSessionKeys). Without
-// them a handler has to bear datagrams that come twice. Long
-// after, that happens only with those of stock nodes, and with those whose
-// originals this node has not heard since it started.
+// Datagrams that are plain or signed only, and broadcasts, are delivered to
+// sockets that ask for them (Socket.SetAccept); anybody can replay them, and
+// make up the plain ones. Signed ones are dropped until the sender has told its
+// sign key. Relays repeat to each other what their link records show to be
+// lost; end to end nothing is repeated. What neighbours tell about the mesh is
+// not proven: one that lies can keep datagrams from arriving, but neither read
+// nor forge them. MDP itself gives neither forward secrecy nor protection from
+// replays; session keys, which neighbours that are nodes of this package agree
+// on, give both (Config.NoSessions, RequireSessionKeys). Without them a handler
+// has to bear datagrams that come twice. Long after, that happens only with
+// those of stock nodes, and with those whose originals this node has not heard
+// since it started.
 package mdpconn
