@@ -268,9 +268,6 @@ func (c *Conn) pumpStateLocked(now time.Time) {
 // endLocked notes that the machine is done with the connection.
 func (c *Conn) endLocked(now time.Time, err error) {
 	c.ended = true
-	if c.done != nil {
-		close(c.done)
-	}
 	if c.err == nil {
 		c.err = err
 	}
@@ -286,6 +283,9 @@ func (c *Conn) endLocked(now time.Time, err error) {
 	}
 	c.e.drains(c)
 	c.e.lingering.add(now, c.tenancy, func() { c.e.forgets(c) })
+	if c.done != nil {
+		close(c.done) // the port is free by now
+	}
 	c.reader.wakeLocked()
 	c.writer.wakeLocked()
 	c.watcher.wakeLocked()
