@@ -12,6 +12,11 @@ const (
 	mostThreshold  = 128 // after spurious losses
 	firstLate      = 9   // eighths of a round trip
 	mostLate       = 16
+
+	// mostKept is how many numbers are kept, or four for each packet in flight. A
+	// peer that acknowledges nothing, and has everything acknowledged, would have
+	// us keep all that our ACKs use up.
+	mostKept = 4096
 )
 
 // A sentState is what has become of a packet.
@@ -163,6 +168,19 @@ func (l *lossState) forget(now time.Time, keep time.Duration) {
 		p := l.at(l.first)
 		if p.state == sentInFlight || p.state == sentLost && now.Sub(p.SentAt) < keep {
 			break
+		}
+		l.first++
+	}
+	l.scan = max(l.scan, l.first)
+}
+
+// abandon takes the oldest packets for lost, with a call of f for each, and drops
+// them, where too many numbers are kept for their sake.
+func (l *lossState) abandon(f func(*sentPacket)) {
+	for l.next-l.first >= uint64(max(mostKept, 4*l.outstanding)) {
+		if p := l.at(l.first); p.state == sentInFlight {
+			l.settled(p, sentLost)
+			f(p)
 		}
 		l.first++
 	}

@@ -17,6 +17,7 @@ func (s *Stream) Output(now time.Time, b []byte) []byte {
 		b = s.acks.append(b, now, s.cfg.PacketSize-HeaderLen)
 		s.loss.add() // uses the number up; nobody asks what becomes of it
 		s.loss.forget(now, 3*s.timeout(0))
+		s.loss.abandon(func(p *sentPacket) { s.packetLost(now, p) })
 		s.stats.PacketsSent++
 	}
 	return b

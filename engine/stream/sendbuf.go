@@ -50,8 +50,11 @@ func (s *sendBuffer) pending(limit uint64) bool {
 	return len(s.lost) > 0 || s.next < min(s.end, limit) || s.finDue()
 }
 
-// finDue reports whether the end is to be told, and nothing stands before it.
-func (s *sendBuffer) finDue() bool { return s.fin && !s.finSent && s.next == s.end }
+// finDue reports whether the end is to be told, and nothing stands before it. One
+// that was taken for lost may be acknowledged before it is told again.
+func (s *sendBuffer) finDue() bool {
+	return s.fin && !s.finSent && !s.finAcked && s.next == s.end
+}
 
 // take gives the next span to send, of at most n bytes: lost ones first, then
 // new data below limit. fin tells that the direction ends behind it.
@@ -83,6 +86,7 @@ func (s *sendBuffer) oldest(from uint64, n int) (r span, fin, ok bool) {
 			from = a.end
 		}
 	}
+	from = min(from, s.next) // a probe may have read up to a bare end
 	r = span{from, min(s.next, from+uint64(n))}
 	if i := s.acked.find(from); i < len(s.acked) {
 		r.end = min(r.end, s.acked[i].start)
