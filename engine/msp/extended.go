@@ -367,7 +367,8 @@ func (c *Conn) pingAt() time.Time {
 	if asked.IsZero() || c.peer.heardAt.After(c.aliveAt()) {
 		return at
 	}
-	if wait := asked.Add(idleTimeout); at.Before(wait) {
+	// The others must have time to ask for themselves if that one leaves.
+	if wait := asked.Add(min(idleTimeout, c.idleTime()/3)); at.Before(wait) {
 		return wait
 	}
 	return at
@@ -375,6 +376,9 @@ func (c *Conn) pingAt() time.Time {
 
 // doubt has all connections to the SID of one that has failed ask for themselves.
 func (p *peer) doubt() {
+	if p.doubted { // they were told; many fail at once where a peer is gone
+		return
+	}
 	p.doubted = true
 	for _, c := range p.conns {
 		if c.x != nil {
