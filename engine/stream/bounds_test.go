@@ -124,3 +124,23 @@ func TestRingOfSilentAcker(t *testing.T) {
 		t.Errorf("%d packets are remembered", k)
 	}
 }
+
+// TestOneAck: [MSX-2.7] of several ACKs in a packet the first counts.
+func TestOneAck(t *testing.T) {
+	n := newNet(t, 1)
+	e := n.ends[0]
+	e.Ping()
+	output(e.Stream, n.now, 100)
+	e.Ping()
+	output(e.Stream, n.now, 100)
+	b := binary.LittleEndian.AppendUint32([]byte{Format}, FirstNumber)
+	for number := uint64(FirstNumber); number < FirstNumber+2; number++ {
+		b = appendAck(b, rangeSet{{number, number + 1}}, 0, 100)
+	}
+	if err := e.Input(n.now.Add(time.Millisecond), b); err != nil {
+		t.Fatal(err)
+	}
+	if e.loss.outstanding != 1 {
+		t.Errorf("%d packets in flight of two, want 1", e.loss.outstanding)
+	}
+}

@@ -39,7 +39,7 @@ func (s *Stream) Input(now time.Time, b []byte) error {
 		return nil
 	}
 	s.stats.PacketsReceived++
-	asks, urgent, params := false, false, false
+	asks, urgent, params, acked := false, false, false, false
 	s.answered = false
 	r := fieldReader{b: rest}
 	for len(r.b) > 0 {
@@ -47,6 +47,12 @@ func (s *Stream) Input(now time.Time, b []byte) error {
 		if err := r.next(&f); err != nil {
 			s.stats.Malformed++
 			return nil
+		}
+		if f.kind == frameAck {
+			if acked {
+				continue
+			}
+			acked = true
 		}
 		asks = asks || f.asks()
 		params = params || f.kind == frameParams
