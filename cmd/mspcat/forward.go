@@ -135,11 +135,14 @@ func (f *forwarder) serve(accept func(context.Context) (func(context.Context) (p
 	var sum outcome
 	slots := make(chan struct{}, maxForwarded)
 	for {
+		var join func(context.Context) (pair, error)
+		var err error
 		select {
 		case slots <- struct{}{}:
+			join, err = accept(ctx)
 		case <-ctx.Done():
+			err = ctx.Err()
 		}
-		join, err := accept(ctx)
 		if err != nil {
 			interrupted := f.ints.interrupted()
 			cancel() // and with it every connection

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -12,6 +14,7 @@ import (
 	"sync"
 	"syscall"
 	"testing"
+	"testing/synctest"
 )
 
 // tcpListen listens where a forwarder is to connect.
@@ -221,6 +224,30 @@ func TestForwardInterruptedIdle(t *testing.T) {
 	c.wantStatus("nothing was open", 0)
 	l.signal(syscall.SIGINT)
 	l.wantStatus("nothing was open", 0)
+}
+
+// Connections that are there to be accepted when the user interrupts do not keep the
+// forwarder from its end.
+func TestForwardAcceptedBehindInterrupt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ints := &interrupts{first: make(chan struct{}), signal: os.Interrupt}
+		close(ints.first)
+		var opts options
+		p := &program{stderr: io.Discard}
+		f := &forwarder{p, &opts, ints, opts.logger(p)}
+		accepted := 0
+		err := f.serve(func(ctx context.Context) (func(context.Context) (pair, error), error) {
+			<-ctx.Done()
+			if accepted++; accepted > 40 {
+				return nil, ctx.Err()
+			}
+			return func(ctx context.Context) (pair, error) { return pair{}, ctx.Err() }, nil
+		}, func() {})
+		var interrupted *interruptedError
+		if !errors.As(err, &interrupted) {
+			t.Errorf("the end is %v, want an interruption", err)
+		}
+	})
 }
 
 // SIGTERM aborts a transfer of stdin, and the peer is told.
