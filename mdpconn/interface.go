@@ -66,29 +66,33 @@ type Interface struct {
 // "wlan0:wifi" or "192.0.2.7:radio:4111". TYPE is wifi, ethernet or radio;
 // without one it is wifi.
 func ParseInterface(s string) (Interface, error) {
-	const want = "expected MATCH[:TYPE[:PORT]], such as eth*:ethernet or 192.0.2.0/24"
+	i, err := parseInterface(s)
+	if err != nil {
+		return Interface{}, fmt.Errorf("interface %s: %w", clip(s), err)
+	}
+	return i, nil
+}
+
+func parseInterface(s string) (i Interface, err error) {
 	words := strings.Split(s, ":")
 	if len(words) > 3 {
-		return Interface{}, fmt.Errorf("interface %s: %s", clip(s), want)
+		return i, errors.New("expected MATCH[:TYPE[:PORT]], such as eth*:ethernet or 192.0.2.0/24")
 	}
-	i := Interface{Match: words[0]}
+	i.Match = words[0]
 	if len(words) > 1 {
 		var ok bool
 		if i.Type, ok = parseInterfaceType(words[1]); !ok {
-			return Interface{}, fmt.Errorf("interface %s: type %s: expected wifi, ethernet or radio", clip(s), clip(words[1]))
+			return i, fmt.Errorf("type %s: expected wifi, ethernet or radio", clip(words[1]))
 		}
 	}
 	if len(words) > 2 {
 		port, err := strconv.ParseUint(words[2], 10, 16)
 		if err != nil || port == 0 {
-			return Interface{}, fmt.Errorf("interface %s: UDP port %s: expected a number from 1 to 65535", clip(s), clip(words[2]))
+			return i, fmt.Errorf("UDP port %s: expected a number from 1 to 65535", clip(words[2]))
 		}
 		i.Port = uint16(port)
 	}
-	if err := i.check(); err != nil {
-		return Interface{}, fmt.Errorf("interface %s: %w", clip(s), err)
-	}
-	return i, nil
+	return i, i.check()
 }
 
 func parseInterfaceType(s string) (InterfaceType, bool) {
