@@ -47,7 +47,7 @@ func CheckServiceName(name string) error {
 		return !(c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || c == '-' || c == '_' || c == '.')
 	})
 	if name == "" || len(name) > maxServiceName || bad >= 0 {
-		return fmt.Errorf("mdpconn: service name %s: expected 1 … %d letters, digits, '-', '_' or '.'", clip(fmt.Sprintf("%q", name)), maxServiceName)
+		return fmt.Errorf("mdpconn: service name %s: expected 1 … %d letters, digits, '-', '_' or '.'", clip(name), maxServiceName)
 	}
 	return nil
 }

@@ -36,13 +36,14 @@ Exit status:
 			if len(args) > 1 {
 				return usagef("%d arguments: expected one, the NAME to look for, or none", len(args))
 			}
-			var name serviceName
+			name := ""
 			if len(args) == 1 {
-				if err := name.Set(args[0]); err != nil {
-					return usagef("%q: %v", args[0], err)
+				name = args[0]
+				if err := mdpconn.CheckServiceName(name); err != nil {
+					return &usageError{err}
 				}
 			}
-			return p.lookup(cmd.Context(), &opts, string(name), first)
+			return p.lookup(cmd.Context(), &opts, name, first)
 		},
 		ValidArgsFunction: cobra.NoFileCompletions,
 	}

@@ -34,9 +34,11 @@ func TestLookupViaServald(t *testing.T) {
 }
 
 func TestLookupUsage(t *testing.T) {
+	long := strings.Repeat("x", 300)
 	for args, want := range map[string]string{
 		"lookup a b":              "mspcat: 2 arguments: expected one, the NAME to look for, or none\n",
-		"lookup a/b":              "mspcat: \"a/b\": expected 1 to 63 letters, digits, '-', '_' or '.'\n",
+		"lookup a/b":              "mspcat: service name \"a/b\": expected 1 … 63 letters, digits, '-', '_' or '.'\n",
+		"lookup " + long:          "mspcat: service name \"" + long[:80] + "\"...: expected 1 … 63 letters, digits, '-', '_' or '.'\n",
 		"listen --service=ä 5000": "mspcat: invalid argument \"ä\" for \"--service\" flag: expected 1 to 63 letters, digits, '-', '_' or '.' (see mspcat listen --help)\n",
 	} {
 		if status, _, stderr := runHere("", strings.Fields(args)...); status != 2 || stderr != want {
