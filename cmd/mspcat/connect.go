@@ -18,7 +18,7 @@ import (
 func (p *program) connectCommand() *cobra.Command {
 	var opts options
 	cmd := &cobra.Command{
-		Use:   "connect SID PORT | SID@HOST:PORT PORT | SID:PORT@HOST:PORT",
+		Use:   "connect [flags] SID PORT | SID@HOST:PORT PORT | SID:PORT@HOST:PORT",
 		Short: "Connect to a peer and pipe stdin and stdout through the stream",
 		Long: `Connect to PORT of the peer SID and pipe stdin and stdout through the stream.
 HOST:PORT behind an "@" is the same as --peer udp:HOST:PORT.
@@ -36,8 +36,7 @@ it is the daemon's primary one, and HOST:PORT is without effect.
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return p.connect(cmd.Context(), args, &opts)
 		},
-		ValidArgsFunction:     cobra.NoFileCompletions,
-		DisableFlagsInUseLine: true,
+		ValidArgsFunction: cobra.NoFileCompletions,
 	}
 	opts.addPipeFlags(cmd.Flags())
 	opts.addConnectFlags(cmd.Flags())

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -45,7 +46,7 @@ func (o *options) addNodeFlags(f *pflag.FlagSet) {
 
 func (o *options) addPipeFlags(f *pflag.FlagSet) {
 	o.addNodeFlags(f)
-	f.Var(&o.peers, "peer", "where the SID may be found, as `udp:HOST:PORT`; may be repeated (a listener needs none and ignores it)")
+	f.Var(&o.peers, "peer", "where the SID may be found, as `udp:HOST:PORT`; may be repeated")
 	f.Var(&o.forward, "forward", "join `[HOST:]TCPPORT` instead of stdin and stdout: listening connects there, connecting listens there")
 	f.BoolVar(&o.once, "once", false, "serve a single connection, also with --forward")
 	f.BoolVar(&o.stats, "stats", false, "print the connection's statistics on stderr at its end")
@@ -56,6 +57,7 @@ func (o *options) addConnectFlags(f *pflag.FlagSet) {
 }
 
 func (o *options) addListenFlags(f *pflag.FlagSet) {
+	f.Lookup("peer").Usage += " (a listener needs none and ignores it)"
 	f.Var(&o.service, "service", "be found by `NAME` (see mspcat lookup)")
 	f.BoolVarP(&o.keepOpen, "keep-open", "k", false, "serve one connection after the other, stdin going to the first that wants it")
 	f.BoolVar(&o.noAnnounce, "no-announce", false, "do not announce the SID on the network: the other side needs --peer")
@@ -190,7 +192,7 @@ type interfaceList []mdpconn.Interface
 func (l *interfaceList) Set(s string) error {
 	i, err := mdpconn.ParseInterface(s)
 	if err != nil {
-		return err
+		return cmp.Or(errors.Unwrap(err), err) // the flag's error names the value
 	}
 	*l = append(*l, i)
 	return nil

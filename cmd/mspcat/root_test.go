@@ -137,6 +137,28 @@ func TestVersion(t *testing.T) {
 	}
 }
 
+// The value is in it once.
+func TestInterfaceError(t *testing.T) {
+	_, _, stderr := runHere("", "peers", "--interface", "eth0:cable")
+	if strings.Count(stderr, "eth0:cable") != 1 {
+		t.Errorf("stderr %q, want the value once", stderr)
+	}
+}
+
+func TestHelpOfConnect(t *testing.T) {
+	_, stdout, _ := runHere("", "connect", "--help")
+	if !strings.Contains(stdout, "mspcat connect [flags] SID PORT | ") || strings.Count(stdout, "[flags]") != 1 {
+		t.Errorf("the usage of connect does not tell of flags, once:\n%s", stdout)
+	}
+	const ignored = "a listener needs none and ignores it"
+	if strings.Contains(stdout, ignored) {
+		t.Errorf("the help of connect is about listeners:\n%s", stdout)
+	}
+	if _, stdout, _ = runHere("", "listen", "--help"); !strings.Contains(stdout, ignored) {
+		t.Errorf("the help of listen does not tell that --peer has no effect:\n%s", stdout)
+	}
+}
+
 func TestHelpTellsStatus(t *testing.T) {
 	for _, args := range [][]string{{"--help"}, {"listen", "--help"}, {"connect", "--help"}} {
 		status, stdout, _ := runHere("", args...)
