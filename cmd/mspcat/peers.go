@@ -29,9 +29,10 @@ func (p *program) peersCommand() *cobra.Command {
 		Short: "List whom this host reaches through the mesh, and how",
 		Long: `Listen for neighbours for some seconds and print one line for each SID that is
 reached, of them or through them: the SID, how many hops away it is, the next hop,
-the next hop's UDP address, how long ago it was heard, and the round trip time, if
-it was measured; "-" is not known. What is more than a hop away is what neighbours
-say. Then come the sizes of the node's tables, and their limits.
+the next hop's UDP address, how long ago the SID or its next hop was heard, and the
+round trip time, if it was measured; "-" is not known. What is more than a hop away
+is what neighbours say. Then come the sizes of the node's tables, and their limits;
+"-" is a table that this node does not have.
 
 With --json each SID is an object on a line of its own, with times in RFC 3339 and
 seconds, and the last line holds the tables. With --via servald it is the daemon
@@ -206,7 +207,11 @@ func printPeers(rows []peerRow, tables mdpconn.TableStats, now time.Time) []byte
 // tableRows names the node's tables, with their sizes and limits.
 func tableRows(t mdpconn.TableStats) (rows [][3]string) {
 	add := func(name string, n, limit int) {
-		rows = append(rows, [3]string{name, fmt.Sprint(n), fmt.Sprint(limit)})
+		most := "-" // this node has no such table
+		if limit > 0 {
+			most = fmt.Sprint(limit)
+		}
+		rows = append(rows, [3]string{name, fmt.Sprint(n), most})
 	}
 	add("peers", t.Peers, t.PeersLimit)
 	add("strangers", t.Strangers, t.StrangerLimit)

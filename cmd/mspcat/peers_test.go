@@ -106,6 +106,7 @@ func TestPrintPeers(t *testing.T) {
 		{near, 1, near, at, now.Add(-1234 * time.Millisecond), 0.0123},
 		{far, 2, near, at, now, 0},
 	}, mdpconn.TableStats{Peers: 1, PeersLimit: 4096}, now))
+	wantFields(t, got, "hints", "0", "-") // no limit, no table
 	wantFields(t, got, near.String(), "1", "direct", "192.0.2.1:4110", "1.2s", "ago", "12.3ms")
 	wantFields(t, got, far.String(), "2", near.String(), "192.0.2.1:4110", "0s", "ago", "-")
 	wantFields(t, got, "peers", "1", "4096")
