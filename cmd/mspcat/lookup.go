@@ -58,20 +58,13 @@ var errNotFound = errors.New("no such service")
 
 // lookup prints the services that are found.
 func (p *program) lookup(ctx context.Context, opts *options, name string, first bool) error {
-	if err := opts.checkVia(); err != nil {
-		return err
-	}
-	if err := opts.checkBind(); err != nil {
-		return err
-	}
 	ints := catchInterrupts(ctx)
 	defer ints.release()
-	node, closeKey, err := p.peersNode(opts, opts.logger(p))
+	node, closeNode, err := p.peersNode(opts)
 	if err != nil {
 		return err
 	}
-	defer closeKey()
-	defer node.Close()
+	defer closeNode()
 	ctx, cancel := context.WithTimeout(ctx, time.Duration(opts.wait))
 	defer cancel()
 	ctx, cancel2 := ints.bounded(ctx, ints.first)

@@ -6,7 +6,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"log/slog"
 	"net/netip"
 	"slices"
 	"strings"
@@ -62,20 +61,13 @@ Exit status:
 
 // peers lists whom a node reaches.
 func (p *program) peers(ctx context.Context, opts *options, asJSON bool) error {
-	if err := opts.checkVia(); err != nil {
-		return err
-	}
-	if err := opts.checkBind(); err != nil {
-		return err
-	}
 	ints := catchInterrupts(ctx)
 	defer ints.release()
-	node, closeKey, err := p.peersNode(opts, opts.logger(p))
+	node, closeNode, err := p.peersNode(opts)
 	if err != nil {
 		return err
 	}
-	defer closeKey()
-	defer node.Close()
+	defer closeNode()
 	if !opts.via.servald {
 		defer node.Announce()()
 		select {
@@ -103,10 +95,19 @@ func (p *program) peers(ctx context.Context, opts *options, asJSON bool) error {
 }
 
 // peersNode makes the node that listens. It is there too shortly to relay.
-func (p *program) peersNode(opts *options, log *slog.Logger) (node *mdpconn.Node, closeKey func(), err error) {
+func (p *program) peersNode(opts *options) (node *mdpconn.Node, closeNode func(), err error) {
+	if err := opts.checkVia(); err != nil {
+		return nil, nil, err
+	}
+	if err := opts.checkBind(); err != nil {
+		return nil, nil, err
+	}
+	log := opts.logger(p)
 	if opts.via.servald {
-		node, err = opts.newServaldNode("", log)
-		return node, func() {}, err
+		if node, err = opts.newServaldNode("", log); err != nil {
+			return nil, nil, err
+		}
+		return node, func() { node.Close() }, nil
 	}
 	key, err := p.dialIdentity(opts)
 	if err != nil {
@@ -119,7 +120,7 @@ func (p *program) peersNode(opts *options, log *slog.Logger) (node *mdpconn.Node
 		return nil, nil, err
 	}
 	p.noteInterfaces(opts, node)
-	return node, key.close, nil
+	return node, func() { node.Close(); key.close() }, nil
 }
 
 // A peerRow is somebody that is reached.
