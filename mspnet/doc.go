@@ -22,6 +22,10 @@
 // nothing share the one that [DefaultNode] makes, with a fresh identity; servers
 // want one with a saved identity.
 //
+// A service is a listener with a name (ListenConfig.Service). [LookupService] finds
+// it by that, some hops away too, and takes only an answer that is proven to come
+// from the SID in it; who may have the name is for its user to know.
+//
 // # Closing
 //
 // Close returns at once and what was written is delivered in the background. A
