@@ -35,7 +35,12 @@ type interruptedError struct {
 	what   string
 }
 
-func (e *interruptedError) Error() string { return "interrupted " + e.what }
+func (e *interruptedError) Error() string {
+	if e.signal == terminate {
+		return "interrupted " + e.what + " (SIGTERM)"
+	}
+	return "interrupted " + e.what
+}
 
 // A stdoutError is a failure to write what the peer sent.
 type stdoutError struct{ err error }

@@ -287,7 +287,10 @@ func TestInterruptedWaiting(t *testing.T) {
 		l, _ := listen(t)
 		l.signal(s)
 		l.wantStatus("interrupted before there was a connection", status)
-		l.waitLine("interrupted while waiting")
+		line := l.waitLine("interrupted while waiting")
+		if strings.Contains(line, "SIGTERM") != (s == syscall.SIGTERM) {
+			t.Errorf("%v: %q does not tell which signal it was", s, line)
+		}
 	}
 }
 
