@@ -314,6 +314,8 @@ func TestInterruptDelivers(t *testing.T) {
 	l.give(nil)
 	c := connect(t, command)
 	c.write(sent)
+	// To leave before the listener's end is there would be an abort to it.
+	wantBytes(t, "the listener has ended", c.readAll(), nil)
 	interrupt(t, c)
 	c.waitLine("once more to abort")
 	got := l.readAll()
