@@ -134,7 +134,7 @@ func aborted(l *servaldLab, listener, connector end, port string) {
 	interrupt(l.t, from)
 	if connector != stockTool || l.program.fake {
 		from.waitLine("once more to abort")
-		interrupt(l.t, from)
+		from.cmd.Process.Signal(os.Interrupt) // if it has left, that was an abort too: the listener had not ended
 	}
 	<-from.exited
 	to.readAll()
