@@ -1,6 +1,7 @@
 package conformance
 
 import (
+	"slices"
 	"testing"
 	"time"
 
@@ -85,5 +86,45 @@ func TestStockEcho(t *testing.T) {
 		a.Play("encapsulation_single_from_A").Done()
 		l.wantReachable(a)
 		l.wantReachable(c)
+	})
+}
+
+// TestStockIgnoresHellos: a node that we talk to, and that never answers a hello,
+// gets them as docs/extension.md §9.1 tells: nine, further and further apart, and
+// the next after ten minutes.
+func TestStockIgnoresHellos(t *testing.T) {
+	var want []time.Duration
+	if !published {
+		for try := range 9 {
+			want = append(want, 200*time.Millisecond*(1<<try-1))
+		}
+		want = append(want, want[8]+10*time.Minute)
+	}
+	amongStock(t, "A", mdpconn.Config{}, func(t *testing.T, l *stockLab) {
+		defer l.node.Announce()()
+		b := l.met("B")
+		pc, err := l.node.ListenPacket(mdpconn.Addr{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer pc.Close()
+		start := time.Now()
+		talk := func(until, every time.Duration) {
+			for time.Since(start) < until {
+				_, err := pc.WriteTo([]byte("are you there?"), mdpconn.Addr{SID: l.record.SID("B"), Port: 7})
+				try(t, "WriteTo", err)
+				pass(every)
+			}
+		}
+		talk(time.Minute, 200*time.Millisecond)
+		talk(10*time.Minute+52*time.Second, time.Second)
+		var got []time.Duration
+		for _, at := range b.Hellos() {
+			got = append(got, at.Sub(start))
+		}
+		if !slices.Equal(got, want) {
+			t.Errorf("hellos came after %v, want %v", got, want)
+		}
+		l.wantReachable(b)
 	})
 }

@@ -43,6 +43,7 @@ type Peer struct {
 	next      byte
 	nonce     [overlay.NonceLen]byte
 	keyMaps   int
+	hellos    []time.Time     // when one was dropped
 	echoes    map[string]bool // data that came back from port 7
 	questions int             // that our node put
 	packets   int
@@ -112,6 +113,13 @@ func (p *Peer) Packets() int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.packets
+}
+
+// Hellos gives when the peer got a hello, which nobody there waits for.
+func (p *Peer) Hellos() []time.Time {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return slices.Clone(p.hellos)
 }
 
 // tap takes what our node sends to the peer.

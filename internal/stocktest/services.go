@@ -2,6 +2,7 @@ package stocktest
 
 import (
 	"bytes"
+	"time"
 
 	"mesh.example/msp/mdpconn/overlay"
 	"mesh.example/msp/mdpconn/session"
@@ -20,6 +21,7 @@ func (p *Peer) heard(h *Heard) []answer {
 		return p.explain(h)
 	}
 	if h.Ports.Destination == session.HelloPort {
+		p.hellos = append(p.hellos, time.Now())
 		return nil // nobody listens there
 	}
 	if packet, ok := h.MSP(); ok {
