@@ -14,15 +14,23 @@ type sendBuffer struct {
 	acked rangeSet // beyond una
 	lost  rangeSet // sent, taken for lost, not acknowledged: due again
 
-	fin      bool // the stream ends at end
-	finSent  bool // and that was said, and not lost
-	finAcked bool
+	fin finState
 
 	delivered uint64 // bytes of messages that are acknowledged whole
 
 	cursor int // index of the chunk that was read from last
 	free   func([]byte)
 }
+
+// A finState is what has become of the end of a stream.
+type finState byte
+
+const (
+	finNone   finState = iota // the stream goes on
+	finUnsent                 // it ends at end, which is to be told, or told again
+	finSent                   // that was told, and is not known to be lost
+	finAcked
+)
 
 // A chunk is one message in the buffer: its length and its bytes.
 type chunk struct {
@@ -50,11 +58,15 @@ func (s *sendBuffer) pending(limit uint64) bool {
 	return len(s.lost) > 0 || s.next < min(s.end, limit) || s.finDue()
 }
 
-// finDue reports whether the end is to be told, and nothing stands before it. One
-// that was taken for lost may be acknowledged before it is told again.
-func (s *sendBuffer) finDue() bool {
-	return s.fin && !s.finSent && !s.finAcked && s.next == s.end
+// shutdown ends the stream behind what is queued.
+func (s *sendBuffer) shutdown() {
+	if s.fin == finNone {
+		s.fin = finUnsent
+	}
 }
+
+// finDue reports whether the end is to be told, and nothing stands before it.
+func (s *sendBuffer) finDue() bool { return s.fin == finUnsent && s.next == s.end }
 
 // take gives the next span to send, of at most n bytes: lost ones first, then
 // new data below limit. fin tells that the direction ends behind it.
@@ -72,8 +84,9 @@ func (s *sendBuffer) take(n int, limit uint64) (r span, fin, ok bool) {
 	default:
 		return span{}, false, false
 	}
-	fin = s.fin && !s.finAcked && r.end == s.end
-	s.finSent = s.finSent || fin
+	if fin = r.end == s.end && (s.fin == finUnsent || s.fin == finSent); fin {
+		s.fin = finSent
+	}
 	return r, fin, true
 }
 
@@ -91,7 +104,7 @@ func (s *sendBuffer) oldest(from uint64, n int) (r span, fin, ok bool) {
 	if i := s.acked.find(from); i < len(s.acked) {
 		r.end = min(r.end, s.acked[i].start)
 	}
-	fin = s.finSent && !s.finAcked && r.end == s.end
+	fin = s.fin == finSent && r.end == s.end
 	if r.size() == 0 && !fin {
 		return span{}, false, false
 	}
@@ -136,7 +149,9 @@ func (s *sendBuffer) find(offset uint64) int {
 
 // ackReceived notes that a span arrived.
 func (s *sendBuffer) ackReceived(r span, fin bool) {
-	s.finAcked = s.finAcked || fin
+	if fin {
+		s.fin = finAcked
+	}
 	r.start = max(r.start, s.una)
 	if r.start >= r.end {
 		return
@@ -176,15 +191,15 @@ func (s *sendBuffer) release() {
 // spanLost notes that a span was in a lost packet: what is not acknowledged is
 // due again (MSX-4.7).
 func (s *sendBuffer) spanLost(r span, fin bool) {
-	if fin && !s.finAcked {
-		s.finSent = false
+	if fin && s.fin == finSent {
+		s.fin = finUnsent
 	}
 	r.start = max(r.start, s.una)
 	s.acked.missing(r.start, r.end, s.lost.add)
 }
 
 // done reports whether the end was queued and everything is acknowledged.
-func (s *sendBuffer) done() bool { return s.finAcked && s.una == s.end }
+func (s *sendBuffer) done() bool { return s.fin == finAcked && s.una == s.end }
 
 // drop frees everything.
 func (s *sendBuffer) drop() {

@@ -139,7 +139,7 @@ func (s *Stream) PushSent(buf []byte, room int, sentAt time.Time, again bool) {
 // ShutdownSent is PushSent for a SHUTDOWN: bare, in a packet of its own, or with
 // the message that was pushed last.
 func (s *Stream) ShutdownSent(bare bool, sentAt time.Time, again bool) {
-	s.snd.fin, s.snd.finSent = true, true
+	s.snd.fin = finSent
 	if bare {
 		s.sentEarly(HeaderLen, span{s.snd.end, s.snd.end}, true, sentAt, again)
 		return
@@ -156,7 +156,7 @@ func (s *Stream) sentEarly(size int, r span, fin bool, at time.Time, again bool)
 }
 
 // Shutdown ends the sending direction behind what is queued.
-func (s *Stream) Shutdown() { s.snd.fin = true }
+func (s *Stream) Shutdown() { s.snd.shutdown() }
 
 // Begin ends the opening: what leaves from now on is of this format.
 func (s *Stream) Begin() { s.loss.begin(FirstNumber + s.cfg.Skip) }
