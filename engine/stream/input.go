@@ -179,8 +179,11 @@ func (s *Stream) packetAcked(now time.Time, number, largest uint64) bool {
 	default:
 		return false
 	}
-	for i, r := range p.spans {
-		s.snd.ackReceived(r, p.fin && i == 0)
+	for _, r := range p.spans {
+		s.snd.ackReceived(r)
+	}
+	if p.carries&carriesFin != 0 {
+		s.snd.finReceived()
 	}
 	return true
 }
@@ -193,8 +196,11 @@ func (s *Stream) detectLost(now time.Time) {
 func (s *Stream) packetLost(now time.Time, p *sentPacket) {
 	s.stats.PacketsLost++
 	s.cc.Lost(now, &p.Packet)
-	for i, r := range p.spans {
-		s.snd.spanLost(r, p.fin && i == 0)
+	for _, r := range p.spans {
+		s.snd.spanLost(r)
+	}
+	if p.carries&carriesFin != 0 {
+		s.snd.finLost()
 	}
 	s.paramsDue = s.paramsDue || p.carries&carriesParams != 0
 	s.win.due = s.win.due || p.carries&carriesMaxData != 0

@@ -34,7 +34,6 @@ type sentPacket struct {
 	cc.Packet
 	state   sentState
 	carries carried
-	fin     bool // one of the spans ends the direction
 	spans   [2]span
 	again   bool // sent more than once under this number, in the published format: measures nothing
 }
@@ -46,6 +45,7 @@ const (
 	carriesParams carried = 1 << iota
 	carriesMaxData
 	carriesAckRate
+	carriesFin
 )
 
 // A lossState knows the packets that ask for an ACK and finds out which are

@@ -118,16 +118,12 @@ func (s *Stream) data(b []byte, p *sentPacket, end int) []byte {
 		if !ok {
 			return b
 		}
-		if p.fin && i > 0 {
-			fin = false
-		}
 		p.spans[i] = r
+		if fin {
+			p.carries |= carriesFin
+		}
 		b = s.appendData(b, r, fin)
 		s.stats.DataSent += r.size()
-		if fin && i > 0 { // the first is the one that is known to end
-			p.spans[0], p.spans[1] = p.spans[1], p.spans[0]
-		}
-		p.fin = p.fin || fin
 	}
 	return b
 }

@@ -147,11 +147,18 @@ func (s *sendBuffer) find(offset uint64) int {
 	return i
 }
 
-// ackReceived notes that a span arrived.
-func (s *sendBuffer) ackReceived(r span, fin bool) {
-	if fin {
-		s.fin = finAcked
+// finReceived notes that the end arrived.
+func (s *sendBuffer) finReceived() { s.fin = finAcked }
+
+// finLost notes that the end was in a lost packet.
+func (s *sendBuffer) finLost() {
+	if s.fin == finSent {
+		s.fin = finUnsent
 	}
+}
+
+// ackReceived notes that a span arrived.
+func (s *sendBuffer) ackReceived(r span) {
 	r.start = max(r.start, s.una)
 	if r.start >= r.end {
 		return
@@ -190,10 +197,7 @@ func (s *sendBuffer) release() {
 
 // spanLost notes that a span was in a lost packet: what is not acknowledged is
 // due again (MSX-4.7).
-func (s *sendBuffer) spanLost(r span, fin bool) {
-	if fin && s.fin == finSent {
-		s.fin = finUnsent
-	}
+func (s *sendBuffer) spanLost(r span) {
 	r.start = max(r.start, s.una)
 	s.acked.missing(r.start, r.end, s.lost.add)
 }

@@ -133,7 +133,7 @@ func (s *Stream) Push(buf []byte, room int) {
 // once. All of them are pushed first, in order.
 func (s *Stream) PushSent(buf []byte, room int, sentAt time.Time, again bool) {
 	s.snd.push(buf, room)
-	s.sentEarly(len(buf), span{s.snd.next, s.snd.end}, false, sentAt, again)
+	s.sentEarly(len(buf), span{s.snd.next, s.snd.end}, sentAt, again)
 }
 
 // ShutdownSent is PushSent for a SHUTDOWN: bare, in a packet of its own, or with
@@ -141,15 +141,14 @@ func (s *Stream) PushSent(buf []byte, room int, sentAt time.Time, again bool) {
 func (s *Stream) ShutdownSent(bare bool, sentAt time.Time, again bool) {
 	s.snd.fin = finSent
 	if bare {
-		s.sentEarly(HeaderLen, span{s.snd.end, s.snd.end}, true, sentAt, again)
-		return
+		s.sentEarly(HeaderLen, span{s.snd.end, s.snd.end}, sentAt, again)
 	}
-	s.loss.at(s.loss.next - 1).fin = true
+	s.loss.at(s.loss.next - 1).carries |= carriesFin
 }
 
-func (s *Stream) sentEarly(size int, r span, fin bool, at time.Time, again bool) {
+func (s *Stream) sentEarly(size int, r span, at time.Time, again bool) {
 	p := s.loss.add()
-	p.spans[0], p.fin, p.again = r, fin, again
+	p.spans[0], p.again = r, again
 	s.cc.Sent(at, &p.Packet, size, s.loss.inFlight)
 	s.loss.sent(p, at)
 	s.snd.next = r.end
