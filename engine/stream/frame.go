@@ -34,6 +34,7 @@ var (
 	errFrame  = errors.New("stream: unknown frame")
 	errRange  = errors.New("stream: ACK range below zero")
 	errOffset = errors.New("stream: data beyond 2^62")
+	errEmpty  = errors.New("stream: DATA without bytes and FIN")
 )
 
 // A frame is one frame of a packet, decoded. Which fields count its type tells.
@@ -160,6 +161,8 @@ func (r *fieldReader) dataFrame(f *frame) error {
 		return errCut
 	case f.offset+n > maxVarint:
 		return errOffset
+	case n == 0 && !f.fin:
+		return errEmpty
 	}
 	return nil
 }

@@ -80,6 +80,8 @@ func TestMalformed(t *testing.T) {
 		{"02 05 00 01 00 03 01", errRange}, // or ends there
 		{"02 05 00 3f 00", errCut},         // ranges that are not there
 		{"04 ffffffffffffffff 01 00", errOffset},
+		{"04 05 00", errEmpty}, // no bytes, no FIN
+		{"05 05", errEmpty},
 		{"21", errCut},
 		{"21 05 00", errCut},
 		{"09 05 01", errCut},
