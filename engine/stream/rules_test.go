@@ -22,7 +22,7 @@ func (e *testEnd) take(t *testing.T, number byte, frames string) {
 	}
 }
 
-// read gives what the application reads: the bytes, and "|" behind each message.
+// readAll gives what the application reads: the bytes, and "|" behind each message.
 func (e *testEnd) readAll() (got string) {
 	for e.Peek() {
 		p := e.Take()
@@ -127,8 +127,8 @@ func TestAcks(t *testing.T) {
 	}
 	e.take(t, 68, "04 06 02 0164")
 	n.now = e.NextTimeout()
-	if got := e.lines(); len(got) != 1 || got[0] != "packet 67: ACK 68-64 delay=4ms" { // 5 ms behind the last ACK's turn
-		t.Logf("after the delay: %q", got)
+	if got := e.lines(); len(got) != 1 || got[0] != "packet 67: ACK 68-64 delay=5ms" {
+		t.Errorf("after the delay: %q", got)
 	}
 	e.take(t, 70, "04 0a 02 0166")
 	if got := e.lines(); len(got) != 1 || !strings.Contains(got[0], "ACK 70 68-64") {
