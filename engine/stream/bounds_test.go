@@ -144,3 +144,35 @@ func TestOneAck(t *testing.T) {
 		t.Errorf("%d packets in flight of two, want 1", e.loss.outstanding)
 	}
 }
+
+// TestManyRanges: [MSX-2.7] of an ACK with more than 64 ranges the newest 64 count.
+func TestManyRanges(t *testing.T) {
+	n := newNet(t, 1)
+	e := n.ends[0]
+	const ranges = ackRanges + 6
+	for range 2 * ranges {
+		e.Ping()
+		output(e.Stream, n.now, 100)
+		n.now = n.now.Add(time.Millisecond)
+	}
+	largest := e.Next() - 1
+	b := binary.LittleEndian.AppendUint32([]byte{Format}, FirstNumber)
+	b = appendVarint(append(b, byte(frameAck)), largest)
+	b = appendVarint(append(b, 0), ranges-1) // no delay; further ranges
+	b = append(b, make([]byte, 1+2*(ranges-1))...)
+	if err := e.Input(n.now, b); err != nil {
+		t.Fatal(err)
+	}
+	acked := 0
+	for number := uint64(FirstNumber); number <= largest; number++ {
+		if e.loss.at(number).state == sentAcked {
+			acked++
+			if (largest-number)%2 != 0 || largest-number >= 2*ackRanges {
+				t.Errorf("packet %d counts as acknowledged", number)
+			}
+		}
+	}
+	if acked != ackRanges {
+		t.Errorf("%d packets count as acknowledged, want %d", acked, ackRanges)
+	}
+}

@@ -26,7 +26,7 @@ const (
 	firstSkipped frameType = 0x20 // from here on a length follows, so that unknown ones can be skipped
 )
 
-// ackRanges is the most ranges in an ACK that is sent (MSX-2.7).
+// ackRanges is the most ranges of an ACK that are sent, and taken (MSX-2.7).
 const ackRanges = 64
 
 var (
