@@ -105,8 +105,8 @@ func TestSpuriousFin(t *testing.T) {
 	}
 }
 
-// TestRingOfSilentAcker: a peer that acknowledges nothing, and has us acknowledge
-// what it sends, does not make memory grow.
+// TestRingOfSilentAcker: [MSX-4.6] a peer that acknowledges nothing, and has us
+// acknowledge what it sends, does not make memory grow.
 func TestRingOfSilentAcker(t *testing.T) {
 	n := newNet(t, 1)
 	e := n.ends[0]

@@ -85,7 +85,7 @@ func (r rangesField) each(f func(start, end uint64)) {
 	}
 }
 
-// A reader takes the fields of a packet from its front.
+// A fieldReader takes the fields of a packet from its front.
 type fieldReader struct {
 	b   []byte
 	cut bool

@@ -13,9 +13,9 @@ const (
 	firstLate      = 9   // eighths of a round trip
 	mostLate       = 16
 
-	// mostKept is how many numbers are kept, or four for each packet in flight. A
-	// peer that acknowledges nothing, and has everything acknowledged, would have
-	// us keep all that our ACKs use up.
+	// mostKept is how many numbers are kept, or four for each packet in flight
+	// (MSX-4.6). A peer that acknowledges nothing, and has everything acknowledged,
+	// would have us keep all that our ACKs use up.
 	mostKept = 4096
 )
 

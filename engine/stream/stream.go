@@ -129,8 +129,8 @@ func (s *Stream) Push(buf []byte, room int) {
 }
 
 // PushSent is Push for a message that was sent in the published format before,
-// number seq of those, last at sentAt. again tells that it was sent more than
-// once. All of them are pushed first, in order.
+// last at sentAt. again tells that it was sent more than once. All of them are
+// pushed first, in order.
 func (s *Stream) PushSent(buf []byte, room int, sentAt time.Time, again bool) {
 	s.snd.push(buf, room)
 	s.sentEarly(len(buf), span{s.snd.next, s.snd.end}, sentAt, again)
