@@ -54,7 +54,6 @@ type Conn struct {
 	in        []part   // messages received, or parts of them, the oldest first
 	inOffset  int      // bytes of in[0] that are read
 	consumed  int      // cost of parts that were read since the machine was told
-	limited   bool     // the machine's window bounds in
 	starved   bool     // the machine has messages that did not fit into in
 	out       [][]byte // messages for the machine, each behind room for its header
 	outSize   int      // bytes in them
@@ -227,8 +226,8 @@ func (c *Conn) pumpOutLocked() {
 func (c *Conn) pumpInLocked() {
 	ended := c.m.Cause() != msp.Open
 	got := false
-	c.limited = c.m.Extended()
-	for len(c.in) < inQueue || c.limited || ended {
+	windowed := c.m.Extended() // the machine's window bounds c.in
+	for len(c.in) < inQueue || windowed || ended {
 		p, ok := c.m.TakePart()
 		if !ok {
 			break
@@ -236,7 +235,7 @@ func (c *Conn) pumpInLocked() {
 		c.in = append(c.in, p)
 		got = true
 	}
-	c.starved = !c.limited && len(c.in) >= inQueue && c.m.HasPart()
+	c.starved = !windowed && len(c.in) >= inQueue && c.m.HasPart()
 	if got {
 		c.reader.wakeLocked()
 	}
