@@ -11,7 +11,7 @@ import (
 	"mesh.example/msp/engine/cc"
 )
 
-// A net is a link between two streams, in which time is a variable.
+// A testNet is a link between two streams, in which time is a variable.
 type testNet struct {
 	t    testing.TB
 	now  time.Time
@@ -102,7 +102,7 @@ func (e *testEnd) send(msg []byte) {
 	e.Push(buf, room)
 }
 
-// emit puts what is due on the wire, and takes what has arrived.
+// turn takes what has arrived, and puts what is due on the wire.
 func (e *testEnd) turn() {
 	for e.Peek() && e.read >= 0 {
 		p := e.Take()
