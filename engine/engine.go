@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"mesh.example/msp/engine/msp"
+	"mesh.example/msp/internal/mspdebug"
 	"mesh.example/msp/mdpconn"
 )
 
@@ -72,8 +73,9 @@ func newEngine(node *mdpconn.Node) *Engine {
 		wake: make(chan struct{}, 1),
 		done: make(chan struct{}),
 		mux: msp.NewMux(msp.Config{
-			SendQueue: machineQueue, Silent: node.Silent(), Extended: !debugPublished(),
-			PacketSize: func(local, remote msp.Addr) int { return node.MaxDatagram(local.SID, remote.SID) }, Alloc: allocBuffer, Free: freeBuffer,
+			SendQueue: machineQueue, Silent: node.Silent(), Extended: !mspdebug.Published(),
+			PacketSize: func(local, remote msp.Addr) int { return node.MaxDatagram(local.SID, remote.SID) },
+			Alloc:      allocBuffer, Free: freeBuffer,
 		}),
 		timer: time.NewTimer(time.Hour),
 

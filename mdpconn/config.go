@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"log/slog"
 
+	"mesh.example/msp/internal/mspdebug"
 	"mesh.example/msp/mdpconn/session"
 )
 
@@ -129,7 +130,7 @@ func (c *Config) maxPeers() int {
 
 // sessions reports whether the node uses session keys.
 func (c *Config) sessions() bool {
-	return c.Servald == nil && !c.NoSessions && (!debugPublished() || c.RequireSessionKeys)
+	return c.Servald == nil && !c.NoSessions && (!mspdebug.Published() || c.RequireSessionKeys)
 }
 
 func (c *Config) maxPacket() int {
