@@ -169,6 +169,7 @@ func (n *Node) removeLink(l *nodeLink) {
 		}
 	}
 	n.links = links
+	l.gone = true
 	now := time.Now()
 	for _, nb := range n.mesh.neighbours {
 		if nb.link() == l {

@@ -26,6 +26,7 @@ type nodeLink struct {
 	timing  timing
 
 	ticked time.Time // last broadcast tick; the maintenance goroutine's
+	gone   bool      // it was removed, but packets from it may still be at work; guarded by Node.mu
 
 	most    int         // of a packet, in bytes; constant
 	failing atomic.Bool // it was logged that it refuses packets

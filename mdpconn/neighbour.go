@@ -171,7 +171,7 @@ func (n *Node) heardNeighbour(sender SID, from endpoint, e *overlay.Envelope, no
 // there is room. Caller holds mu.
 func (n *Node) meetLocked(sid SID, from endpoint, now time.Time) {
 	m := &n.mesh
-	if !n.welcomesLocked(sid, now) || !sendable(from.addr) || n.isClosedLocked() {
+	if !n.welcomesLocked(sid, now) || !sendable(from.addr) || from.link.gone || n.isClosedLocked() {
 		return
 	}
 	if !m.met.take(now) || len(m.neighbours) >= maxNeighbours && m.unproven == 0 {

@@ -298,6 +298,9 @@ func (p *path) takeUnproven(now time.Time, k int) bool {
 // heardFrom notes an authenticated packet that came directly from an address.
 // fresh tells that it is no replay, as far as one can tell.
 func (p *path) heardFrom(now time.Time, e endpoint, fresh bool) {
+	if e.link.gone {
+		return
+	}
 	if p.known && p.current.endpoint == e {
 		if fresh {
 			p.current.heard = now
@@ -320,7 +323,7 @@ func (p *path) announcedAt(now time.Time, e endpoint, class candidateClass) {
 	if class == answered && p.asks == 0 {
 		class = announced
 	}
-	if p.searching() {
+	if p.searching() && !e.link.gone {
 		p.addCandidate(now, e, class)
 	}
 }
@@ -344,6 +347,9 @@ const (
 // waits until there is nothing on the old way for a second; until then it
 // sends on both.
 func (p *path) passed(now time.Time, e endpoint, stamp int64, rtt time.Duration) verdict {
+	if e.link.gone {
+		return challengeRefused
+	}
 	if p.known && p.current.endpoint == e {
 		p.proof = max(p.proof, stamp)
 		p.rtt = rtt

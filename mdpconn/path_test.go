@@ -20,8 +20,10 @@ func newPathScript(t *testing.T, prefers bool) *pathScript {
 
 func (s *pathScript) advance(d time.Duration) { s.now = s.now.Add(d) }
 
+var testLink = new(nodeLink)
+
 func testEndpoint(host byte) endpoint {
-	return endpoint{addr: netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, 0, 0, host}), 4110)}
+	return endpoint{link: testLink, addr: netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, 0, 0, host}), 4110)}
 }
 
 // prove lets a challenge come back from an address.
@@ -139,6 +141,29 @@ func TestOldProofIsRefused(t *testing.T) {
 		}
 	}
 	s.wantEndpoint("after old proofs", 2)
+}
+
+// What was read from a link before it was removed, and comes to a path after that,
+// neither keeps the endpoint there nor makes another.
+func TestPacketsOfRemovedLink(t *testing.T) {
+	removed := &nodeLink{}
+	s := newPathScript(t, true)
+	there := func(host byte) endpoint { return endpoint{removed, testEndpoint(host).addr} }
+	s.passed(s.now, there(1), 1, 0)
+	removed.gone = true
+	s.linkGone(removed, s.now)
+	s.heardFrom(s.now, there(1), true)
+	if !s.silent {
+		t.Error("a packet from the endpoint has ended the search")
+	}
+	s.heardFrom(s.now, there(2), true)
+	s.announcedAt(s.now, there(3), announced)
+	if got := s.passed(s.now, there(1), 2, 0); got != challengeRefused {
+		t.Errorf("verdict %d on an answer", got)
+	}
+	if len(s.candidates) > 0 {
+		t.Errorf("candidates %v", s.candidates)
+	}
 }
 
 // The end with the lesser SID follows a move at once; the other one when the old
