@@ -195,7 +195,7 @@ func (n *Node) collectPeerLocked(p *peer, now time.Time, w *work) {
 		return
 	}
 	if path.searching() && !path.askAt.IsZero() && !now.Before(path.askAt) {
-		if path.askAt = now.Add(askMost); !p.relay.works(now) {
+		if path.askAt = now.Add(askMost); n.asksLocked(p, now) {
 			w.asks = append(w.asks, p)
 			path.asks++
 			path.askAt = now.Add(askAgain(path.asks))

@@ -23,6 +23,7 @@ type relayed struct {
 	heardAt    time.Time // when
 	sentVia    SID       // the neighbour to which was sent last
 	unanswered time.Time // since when, without hearing anything; zero: it is not so
+	failed     bool      // a way was given up, and nothing came since
 	avoided    []avoided
 }
 
@@ -56,7 +57,7 @@ func (r *relayed) avoid(sid SID, now time.Time) {
 // heard notes something authentic from the peer, through a neighbour if relay is
 // not the peer itself.
 func (r *relayed) heard(relay, remote SID, now time.Time) {
-	r.unanswered = time.Time{}
+	r.unanswered, r.failed = time.Time{}, false
 	if relay != remote {
 		r.heardVia, r.heardAt = relay, now
 	}
@@ -122,7 +123,7 @@ func (n *Node) hopLocked(p *peer, o *outbox, now time.Time) *hop {
 	r := &p.relay
 	if !r.unanswered.IsZero() && now.Sub(r.unanswered) >= viaSilent {
 		r.avoid(r.sentVia, now)
-		r.unanswered = time.Time{}
+		r.unanswered, r.failed = time.Time{}, true
 	}
 	nb := n.viaLocked(p, now)
 	if nb == nil {
@@ -155,6 +156,21 @@ func (n *Node) numberLocked(o *outbox) {
 	if nb := n.mesh.neighbours[o.peer.remote]; nb != nil && nb.isAt(o.targets[0].endpoint) {
 		o.number = nb.number
 	}
+}
+
+// asksLocked reports whether a search for a peer's own address is to ask for it.
+// While the peer is heard through others it is not, nor while it only has nothing
+// to say: it was heard through others last, there still is a route, and no way was
+// given up since. Whoever is routed has neighbours, and so announces itself: if it
+// comes near it is heard without asking. Caller holds mu.
+func (n *Node) asksLocked(p *peer, now time.Time) bool {
+	r := &p.relay
+	if r.works(now) {
+		return false
+	}
+	route, routed := n.mesh.routes[p.remote]
+	idle := r.heardAt.After(p.path.current.heard) && !r.failed && routed && !route.via.gone && route.via.isLinked(now)
+	return !idle || n.config.RequireSessionKeys // which it has with neighbours only
 }
 
 // reachableLocked reports whether datagrams to a peer can be sent now. Caller

@@ -70,8 +70,9 @@ func (m *mesh) open(streams int) {
 }
 
 // Link state and ticks of an idle mesh are as much with many streams as with none.
-// Questions are for peers that are not neighbours, whenever a stream asks whether
-// the other end is there, and grow with these peers, not with streams to them. Two
+// Questions are challenges of neighbours, some for each when streams ask whether
+// the other end is there, however many they are; a peer that is reached through
+// others, and only idle, is not looked for. Two
 // nodes that hear only each other send no link state at all: nothing but the ticks
 // of those that announce themselves, two a second (docs/overlay.md §8).
 func TestControlTrafficDoesNotGrowWithStreams(t *testing.T) {
@@ -119,6 +120,9 @@ func TestControlTrafficDoesNotGrowWithStreams(t *testing.T) {
 			}
 			if a, b := sent[1].asks, sent[2].asks; b > a+a/10 {
 				t.Errorf("%s: %d questions in a minute with 50 streams, %d with 100 between the same nodes", c.name, a, b)
+			}
+			if most := uint64(6 * len(c.edges)); sent[2].asks > most {
+				t.Errorf("%s: %d questions in a minute with 100 idle streams, want %d at most: six per pair of neighbours", c.name, sent[2].asks, most)
 			}
 			if c.k == 2 && none.packets != none.ticks {
 				t.Errorf("%s: not at rest: %+v", c.name, none)
