@@ -21,7 +21,7 @@ import (
 var hostileRuns = flag.Int("hostile", 80, "runs of TestHostileLink")
 
 // TestHostileLink: two nodes across a link that loses 30%, reorders, repeats,
-// and is cut for a while. In each run both ends write and read at the same time
+// and is cut for a while, and that move to other addresses. In each run both ends write and read at the same time
 // and then close, and
 //   - what is read is always a prefix of what was written;
 //   - if both sides end it is all of it, or ETIMEDOUT at an end that the link
@@ -67,6 +67,13 @@ func hostileRun(t *testing.T, seed uint64) (whole bool) {
 		time.AfterFunc(cutFor, w.net.Heal)
 	})
 	defer cut.Stop()
+	moves := rand.New(rand.NewPCG(seed, 4))
+	for i, link := range []*memnet.Link{w.clientLink, w.serverLink} {
+		if seed>>(2+i)&1 == 1 { // neither, one of them, or both
+			move := time.AfterFunc(time.Duration(moves.Int64N(int64(5*time.Second))), func() { link.Rebind() })
+			defer move.Stop()
+		}
+	}
 
 	up, down := hostileStream(rng), hostileStream(rng)
 	a := &hostileEnd{c: client, sends: up, gets: down, rng: rand.New(rand.NewPCG(seed, 1))}
