@@ -7,6 +7,7 @@ import (
 	"syscall"
 	"time"
 
+	"mesh.example/msp/engine/cc"
 	"mesh.example/msp/engine/msp"
 	"mesh.example/msp/engine/stream"
 	"mesh.example/msp/mdpconn"
@@ -89,6 +90,8 @@ type DialConfig struct {
 	Early bool
 	// Published leaves the connection in the published format.
 	Published bool
+	// Congestion is how it avoids congestion in the extended format.
+	Congestion cc.Algorithm
 }
 
 // DialConfig is Dial with more to choose.
@@ -116,6 +119,7 @@ func (e *Engine) DialConfig(ctx context.Context, local, remote mdpconn.Addr, cfg
 			return
 		}
 		c.m.User = c
+		c.m.SetCongestion(cfg.Congestion)
 		if cfg.Published {
 			c.m.StayPublished()
 		}

@@ -8,6 +8,7 @@ import (
 	"syscall"
 	"time"
 
+	"mesh.example/msp/engine/cc"
 	"mesh.example/msp/engine/msp"
 	"mesh.example/msp/mdpconn"
 )
@@ -38,6 +39,8 @@ type ListenConfig struct {
 	Allow func(mdpconn.SID) bool
 	// Published leaves the connections in the published format.
 	Published bool
+	// Congestion is how they avoid congestion in the extended format.
+	Congestion cc.Algorithm
 }
 
 // Listen binds an address of the node: of one identity, of the primary, or of
@@ -58,7 +61,7 @@ func (e *Engine) Listen(local mdpconn.Addr, cfg ListenConfig) (*Listener, error)
 			return
 		}
 		l.m.User = l
-		l.m.Published = cfg.Published
+		l.m.Published, l.m.Congestion = cfg.Published, cfg.Congestion
 		if cfg.Allow != nil {
 			l.m.Allow = func(remote msp.Addr) bool { return cfg.Allow(remote.SID) }
 		}

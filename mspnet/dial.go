@@ -36,6 +36,10 @@ type Dialer struct {
 	// were a stock node. Otherwise it announces that it reads the extended
 	// format, which is used if the peer does too.
 	Published bool
+
+	// Congestion is how the connection avoids congestion in the extended format,
+	// [BBR] unless told. It governs what this end sends; the peer has its own.
+	Congestion Congestion
 }
 
 // Dial opens a connection to "SID:port", or "SID:port@host:port" with the UDP
@@ -99,7 +103,7 @@ func (d *Dialer) DialContext(ctx context.Context, network, address string) (net.
 		remote.UDP = hints[0]
 	}
 	before := e.Node().Path(d.LocalAddr.SID, to.addr.SID)
-	c, err := e.DialConfig(ctx, d.LocalAddr, to.addr, engine.DialConfig{Early: d.Early, Published: d.Published})
+	c, err := e.DialConfig(ctx, d.LocalAddr, to.addr, engine.DialConfig{Early: d.Early, Published: d.Published, Congestion: d.Congestion})
 	if err != nil {
 		path := e.Node().Path(d.LocalAddr.SID, to.addr.SID)
 		path.Sent -= before.Sent

@@ -36,6 +36,9 @@ type ListenConfig struct {
 	// Published keeps connections to the published protocol, as Dialer.Published
 	// does.
 	Published bool
+
+	// Congestion is for its connections what Dialer.Congestion is for dialled ones.
+	Congestion Congestion
 }
 
 // Listen listens on the default node at "SID:port" for one of its identities,
@@ -71,7 +74,7 @@ func (lc *ListenConfig) Listen(ctx context.Context, network, address string) (ne
 	if sid := at.addr.SID; lc.Service != "" && sid != mdpconn.Primary && sid != mdpconn.All && sid != e.Node().Primary() {
 		return fail(Addr{Addr: at.addr}, fmt.Errorf("service %q is found at the primary identity, but would listen as %v alone: listen as the primary one, or all", lc.Service, sid))
 	}
-	l, err := e.Listen(at.addr, engine.ListenConfig{Backlog: lc.Backlog, Allow: lc.Allow, Published: lc.Published})
+	l, err := e.Listen(at.addr, engine.ListenConfig{Backlog: lc.Backlog, Allow: lc.Allow, Published: lc.Published, Congestion: lc.Congestion})
 	if err != nil {
 		return fail(Addr{Addr: at.addr}, err)
 	}

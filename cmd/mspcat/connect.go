@@ -70,7 +70,7 @@ func (p *program) connect(ctx context.Context, args []string, opts *options) err
 	if opts.forward != "" {
 		return (&forwarder{p, opts, ints, log}).connect(node, to)
 	}
-	dialer := mspnet.Dialer{Node: node, Timeout: time.Duration(opts.wait)}
+	dialer := mspnet.Dialer{Node: node, Timeout: time.Duration(opts.wait), Congestion: opts.congestion.Congestion}
 	c, err := dialer.DialContext(ctx, "msp", to.String())
 	if err != nil && ints.interrupted() {
 		return &interruptedError{ints.signal, "before " + to.String() + " answered"}

@@ -106,7 +106,7 @@ func (f *forwarder) connect(node *mdpconn.Node, to mdpconn.Addr) error {
 	}
 	defer tcpl.Close()
 	f.say("forwarding %v to %v", tcpl.Addr(), to)
-	dialer := mspnet.Dialer{Node: node, Timeout: time.Duration(f.opts.wait), Early: f.opts.wait == 0}
+	dialer := mspnet.Dialer{Node: node, Timeout: time.Duration(f.opts.wait), Early: f.opts.wait == 0, Congestion: f.opts.congestion.Congestion}
 	accept := func(ctx context.Context) (func(context.Context) (pair, error), error) {
 		defer context.AfterFunc(ctx, func() { tcpl.Close() })()
 		tcp, err := tcpl.Accept()

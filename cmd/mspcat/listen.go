@@ -81,7 +81,7 @@ func (p *program) listen(ctx context.Context, args []string, opts *options) erro
 	}
 	defer closeKey()
 	defer leave(node, ints)
-	lc := mspnet.ListenConfig{Node: node, Service: string(opts.service)}
+	lc := mspnet.ListenConfig{Node: node, Service: string(opts.service), Congestion: opts.congestion.Congestion}
 	l, err := lc.Listen(ctx, "msp", mdpconn.Addr{Port: port}.String())
 	if err != nil {
 		return err

@@ -14,6 +14,7 @@ import (
 
 	"mesh.example/msp/mdpconn"
 	"mesh.example/msp/mdpconn/servald"
+	"mesh.example/msp/mspnet"
 )
 
 // options are the flags of the commands that open connections.
@@ -30,6 +31,7 @@ type options struct {
 	service    serviceName
 	noAnnounce bool
 	silent     bool
+	congestion congestion
 	stats      bool
 	verbose    int
 }
@@ -49,6 +51,7 @@ func (o *options) addPipeFlags(f *pflag.FlagSet) {
 	f.Var(&o.peers, "peer", "where the SID may be found, as `udp:HOST:PORT`; may be repeated")
 	f.Var(&o.forward, "forward", "join `[HOST:]TCPPORT` instead of stdin and stdout: listening connects there, connecting listens there")
 	f.BoolVar(&o.once, "once", false, "serve a single connection, also with --forward")
+	f.Var(&o.congestion, "congestion", "avoid congestion by `ALGORITHM`, bbr or cubic, in what is sent to nodes like this one")
 	f.BoolVar(&o.stats, "stats", false, "print the connection's statistics on stderr at its end")
 }
 
@@ -135,6 +138,20 @@ func (v *via) String() string {
 	}
 	return "servald:" + v.instance
 }
+
+// A congestion is the name of a way of congestion control.
+type congestion struct{ mspnet.Congestion }
+
+func (c *congestion) Set(s string) error {
+	a, err := mspnet.ParseCongestion(s)
+	if err != nil {
+		return errors.New("expected bbr or cubic") // the flag's error names the value
+	}
+	c.Congestion = a
+	return nil
+}
+
+func (c *congestion) Type() string { return "ALGORITHM" }
 
 // A wait is a duration above zero; a number alone is of seconds, as with nc.
 type wait time.Duration

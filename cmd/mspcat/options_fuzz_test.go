@@ -14,7 +14,7 @@ import (
 // is taken is what was written.
 func FuzzArguments(f *testing.F) {
 	for _, s := range []string{
-		"servald:/var/serval", "1.5s", "3", "localhost:4110", "[::1]:0", "udp:10.0.0.1:4110", "eth*:radio:4110", "a:b:c:d", "65536", "-1",
+		"servald:/var/serval", "1.5s", "3", "localhost:4110", "[::1]:0", "udp:10.0.0.1:4110", "eth*:radio:4110", "a:b:c:d", "65536", "-1", "cubic",
 		strings.Repeat("ab", 32) + ":80", "msp://" + strings.Repeat("AB", 32) + ":80", "\x00", "",
 	} {
 		f.Add(s, "80")
@@ -38,6 +38,10 @@ func FuzzArguments(f *testing.F) {
 		var l peerList
 		if l.Set(s) == nil && len(l) != 1 {
 			t.Errorf("--peer %q became %v", s, l)
+		}
+		var c congestion
+		if c.Set(s) == nil && c.String() != s {
+			t.Errorf("--congestion %q became %v", s, &c)
 		}
 		var i interfaceList
 		if i.Set(s) == nil && len(i) != 1 {

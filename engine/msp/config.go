@@ -2,8 +2,6 @@ package msp
 
 import (
 	"time"
-
-	"mesh.example/msp/engine/cc"
 )
 
 // The published protocol's numbers (docs/protocol.md); a peer may rely on them.
@@ -66,9 +64,6 @@ type Config struct {
 	// extended connections; what is below 1,029 counts as that. It is asked
 	// before packets leave. If nil, 1,029.
 	PacketSize func(local, remote Addr) int
-	// Controller makes the congestion controller of an extended connection. If
-	// nil, cc.NewBBR.
-	Controller func(packetSize int) cc.Controller
 	// Alloc gives a buffer of n bytes for a message, Free takes it back when
 	// the machine is done with it. If nil, make, and nothing.
 	Alloc func(n int) []byte
@@ -106,13 +101,6 @@ func (c *Config) packetSize(local, remote Addr) int {
 		return least
 	}
 	return max(c.PacketSize(local, remote), least)
-}
-
-func (c *Config) controller(packetSize int) cc.Controller {
-	if c.Controller != nil {
-		return c.Controller(packetSize)
-	}
-	return cc.NewBBR(packetSize, 0)
 }
 
 func (c *Config) alloc(n int) []byte {

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"mesh.example/msp/engine/cc"
 )
 
 // Errors of a connection's calls.
@@ -47,20 +49,21 @@ type Conn struct {
 	stats Stats
 
 	cause      Cause
-	delivered  bool      // at the end: all was acknowledged, the SHUTDOWN included
-	flushed    bool      // at the end: every message was acknowledged
-	probation  bool      // may be the ghost of an earlier connection (§9)
-	offers     bool      // the opening announces the extended format, or would
-	accepted   bool      // no longer counted in the listener's backlog
-	heard      bool      // a packet has arrived: no FIRST any more
-	plain      bool      // one without FIRST has: the peer has heard us
-	heardData  bool      // a message has arrived
-	announceAt time.Time // the next ack-only FIRST; zero once heard or a message serves
-	announced  bool      // there was one
-	discard    bool      // nobody reads: take and drop what comes
-	discardDue bool      // and something may be there
-	closed     bool      // the application has let go of both directions
-	orphanAt   time.Time // give up waiting for the peer's SHUTDOWN
+	delivered  bool         // at the end: all was acknowledged, the SHUTDOWN included
+	flushed    bool         // at the end: every message was acknowledged
+	probation  bool         // may be the ghost of an earlier connection (§9)
+	offers     bool         // the opening announces the extended format, or would
+	congestion cc.Algorithm // of the extended format
+	accepted   bool         // no longer counted in the listener's backlog
+	heard      bool         // a packet has arrived: no FIRST any more
+	plain      bool         // one without FIRST has: the peer has heard us
+	heardData  bool         // a message has arrived
+	announceAt time.Time    // the next ack-only FIRST; zero once heard or a message serves
+	announced  bool         // there was one
+	discard    bool         // nobody reads: take and drop what comes
+	discardDue bool         // and something may be there
+	closed     bool         // the application has let go of both directions
+	orphanAt   time.Time    // give up waiting for the peer's SHUTDOWN
 
 	ackWanted bool // an acknowledgement is due, alone or with a message
 	ackNow    bool // an acknowledgement is due without a message
@@ -73,6 +76,10 @@ type Conn struct {
 
 // StayPublished leaves a connection that was just dialled in the published format.
 func (c *Conn) StayPublished() { c.offers = false }
+
+// SetCongestion sets how a connection that was just dialled avoids congestion, in
+// the extended format.
+func (c *Conn) SetCongestion(a cc.Algorithm) { c.congestion = a }
 
 // Local and Remote return the connection's ends.
 func (c *Conn) Local() Addr { return c.local }

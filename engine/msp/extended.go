@@ -69,7 +69,7 @@ func (c *Conn) extend(now time.Time) {
 		Skip:       skip,
 		Local:      extendedParams,
 		PacketSize: size,
-		Controller: c.mux.cfg.controller(size),
+		Controller: c.congestion.New(size, uint64(c.local.Port)<<32|uint64(c.remote.Port)),
 		RTT:        c.snd.rtt.smoothed,
 		Budget:     &c.mux.budget,
 		Alloc:      c.mux.cfg.alloc,

@@ -1,6 +1,10 @@
 package msp
 
-import "time"
+import (
+	"time"
+
+	"mesh.example/msp/engine/cc"
+)
 
 // A Listener takes the connections that peers open to one address (§6.2).
 type Listener struct {
@@ -15,6 +19,8 @@ type Listener struct {
 	Allow func(remote Addr) bool
 	// Published leaves its connections in the published format.
 	Published bool
+	// Congestion is how those of the extended format avoid congestion.
+	Congestion cc.Algorithm
 
 	mux     *Mux
 	addr    Addr
@@ -74,7 +80,7 @@ func (m *Mux) open(now time.Time, l *Listener, t tuple, p Packet) {
 		return
 	}
 	c := m.newConn(now, t)
-	c.listener = l
+	c.listener, c.congestion = l, l.Congestion
 	c.probation = ghost
 	m.byPeers++
 	if ghost {
