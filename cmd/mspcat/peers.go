@@ -68,6 +68,11 @@ func (p *program) peers(ctx context.Context, opts *options, asJSON bool) error {
 		return err
 	}
 	defer closeNode()
+	return p.listPeers(node, opts, ints, asJSON)
+}
+
+// listPeers listens, and prints whom the node reaches then.
+func (p *program) listPeers(node *mdpconn.Node, opts *options, ints *interrupts, asJSON bool) error {
 	if !opts.via.servald {
 		defer node.Announce()()
 		select {

@@ -1,14 +1,17 @@
 package main
 
 import (
+	"bytes"
 	"encoding/json"
 	"net/netip"
 	"reflect"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"mesh.example/msp/mdpconn"
+	"mesh.example/msp/mdpconn/memnet"
 	"mesh.example/msp/mdpconn/servald"
 	"mesh.example/msp/mdpconn/servald/servaldtest"
 )
@@ -28,39 +31,55 @@ func wantFields(t *testing.T, table string, want ...string) {
 	t.Errorf("no line of %q in:\n%s", want[0], table)
 }
 
-// A listener on this host is a neighbour, found without a hint.
+// Who announces itself is a neighbour, found without a hint.
 func TestPeers(t *testing.T) {
-	t.Parallel()
-	_, command := listen(t)
-	sid := command[2]
-	p := start(t, "peers", "-w", "2s")
-	table := string(p.readAll())
-	p.wantStatus("printed", 0)
-	wantFields(t, table, "SID", "HOPS", "NEXT", "HOP", "ENDPOINT", "HEARD", "RTT")
-	wantFields(t, table, sid, "1", "direct")
-	wantFields(t, table, "TABLE", "ENTRIES", "LIMIT")
-	for _, name := range []string{"peers", "strangers", "hints", "neighbours", "routes"} {
-		wantFields(t, table, name)
-	}
-
-	p = start(t, "peers", "-w", "2s", "--json")
-	out := string(p.readAll())
-	p.wantStatus("printed", 0)
-	for line := range strings.Lines(out) {
-		var row peerRow
-		if err := json.Unmarshal([]byte(line), &row); err != nil {
-			t.Fatalf("%q: %v", line, err)
-		}
-		if row.SID.String() == sid {
-			if row.Hops != 1 || row.NextHop != row.SID || !row.Endpoint.IsValid() || row.Heard.IsZero() || row.RTT <= 0 {
-				t.Errorf("row %+v of a neighbour lacks something", row)
+	synctest.Test(t, func(t *testing.T) {
+		network := memnet.New(memnet.Config{Impairment: memnet.Impairment{Delay: time.Millisecond}})
+		node := func(config mdpconn.Config) *mdpconn.Node {
+			config.Links = []mdpconn.Link{network.Link()}
+			n, err := mdpconn.NewNode(config)
+			if err != nil {
+				t.Fatal(err)
 			}
-			sid = ""
+			t.Cleanup(func() { n.Close() })
+			return n
 		}
-	}
-	if sid != "" || !strings.Contains(out, `{"tables":{`) {
-		t.Errorf("--json lacks the listener, or the tables:\n%s", out)
-	}
+		sid := node(mdpconn.Config{Announce: mdpconn.AnnounceAlways}).Primary()
+		print := func(asJSON bool) string {
+			var stdout, stderr bytes.Buffer
+			p := &program{stdout: &stdout, stderr: &stderr}
+			ints := &interrupts{first: make(chan struct{})}
+			if err := p.listPeers(node(mdpconn.Config{Relay: mdpconn.RelayOff}), &options{wait: peersWait}, ints, asJSON); err != nil || stderr.Len() > 0 {
+				t.Errorf("%v, stderr %q", err, &stderr)
+			}
+			return stdout.String()
+		}
+
+		table := print(false)
+		wantFields(t, table, "SID", "HOPS", "NEXT", "HOP", "ENDPOINT", "HEARD", "RTT")
+		wantFields(t, table, sid.String(), "1", "direct")
+		wantFields(t, table, "TABLE", "ENTRIES", "LIMIT")
+		for _, name := range []string{"peers", "strangers", "hints", "neighbours", "routes"} {
+			wantFields(t, table, name)
+		}
+
+		out, found := print(true), false
+		for line := range strings.Lines(out) {
+			var row peerRow
+			if err := json.Unmarshal([]byte(line), &row); err != nil {
+				t.Fatalf("%q: %v", line, err)
+			}
+			if row.SID == sid {
+				found = true
+				if row.Hops != 1 || row.NextHop != row.SID || !row.Endpoint.IsValid() || row.Heard.IsZero() || row.RTT <= 0 {
+					t.Errorf("row %+v of a neighbour lacks something", row)
+				}
+			}
+		}
+		if !found || !strings.Contains(out, `{"tables":{`) {
+			t.Errorf("--json lacks the neighbour, or the tables:\n%s", out)
+		}
+	})
 }
 
 // An interface that is not there may come; meanwhile there is nobody.
