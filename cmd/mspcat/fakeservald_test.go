@@ -20,6 +20,8 @@ const (
 	beServald = "MSPCAT_TEST_BE_SERVALD"
 	// beLookout makes it the program that tells when a daemon is there.
 	beLookout = "MSPCAT_TEST_BE_LOOKOUT"
+	// fakeIsUp is the line of a fake daemon that answers, and has its routes.
+	fakeIsUp = "the fake daemon is up"
 )
 
 // fakeServald is a servald program with the fake daemon in it: "start" runs the
@@ -61,6 +63,7 @@ func fakeDaemon(path, instance string) error {
 	if _, err := mesh.StartAt(instance); err != nil {
 		return err
 	}
+	fmt.Fprintln(os.Stderr, fakeIsUp)
 	for {
 		c, err := l.Accept()
 		if err != nil {
@@ -78,6 +81,7 @@ func fakeDaemon(path, instance string) error {
 				fmt.Fprintln(c, err)
 				return
 			}
+			fmt.Fprintln(c, fakeIsUp)
 			r.ReadByte() // its end
 			d.Kill()
 		}()
@@ -113,7 +117,8 @@ func lookout(args []string) {
 	fail(n.Close())
 }
 
-// until tries again until f succeeds or the time is over.
+// until tries again until f succeeds or the time is over. A real servald does not
+// say when it is up; of a fake one that is known before, and f succeeds at once.
 func until(ctx context.Context, f func() error) error {
 	for {
 		err := f()

@@ -92,6 +92,9 @@ func newServaldLab(t *testing.T, program *servaldProgram, apart bool) *servaldLa
 			}
 		}
 		l.daemon[i] = l.runFor(10*time.Minute, i, program.env, program.path, program.start...)
+		if program.fake {
+			l.daemon[i].waitLine(fakeIsUp)
+		}
 		l.sid[i] = l.look(i)
 	}
 	l.look(0, l.sid[1])
