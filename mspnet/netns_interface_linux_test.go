@@ -3,10 +3,10 @@ package mspnet_test
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"strconv"
 	"strings"
 	"testing"
-	"time"
 
 	"mesh.example/msp/mdpconn"
 )
@@ -40,20 +40,20 @@ func netnsInterfaces(ctx context.Context, t *testing.T, spec, most string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	n, err := mdpconn.NewNode(mdpconn.Config{Interfaces: []mdpconn.Interface{i}, Announce: mdpconn.AnnounceAlways})
+	lines := make(logged, 1)
+	n, err := mdpconn.NewNode(mdpconn.Config{
+		Interfaces: []mdpconn.Interface{i}, Announce: mdpconn.AnnounceAlways,
+		Logger: slog.New(slog.NewTextHandler(lines, &slog.HandlerOptions{Level: slog.LevelDebug})),
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer n.Close()
 	want, _ := strconv.Atoi(most)
-	tick := time.NewTicker(50 * time.Millisecond)
-	defer tick.Stop()
-	deadline := time.After(20 * time.Second)
-	for late := false; len(n.Routes()) < want && !late; {
+	for len(n.Routes()) < want && ctx.Err() == nil {
 		select {
-		case <-tick.C:
-		case <-deadline:
-			late = true
+		case <-lines: // with each packet, and ticks never end
+		case <-ctx.Done():
 		}
 	}
 	var words []string
@@ -65,4 +65,15 @@ func netnsInterfaces(ctx context.Context, t *testing.T, spec, most string) {
 	}
 	fmt.Println(strings.Join(words, " "))
 	<-ctx.Done()
+}
+
+// logged tells that a node has written to its log.
+type logged chan struct{}
+
+func (l logged) Write(b []byte) (int, error) {
+	select {
+	case l <- struct{}{}:
+	default:
+	}
+	return len(b), nil
 }
