@@ -97,7 +97,7 @@ func (s *recordedSession) play(d *servaldtest.Daemon, name string) *stockEnd {
 		s.t.Fatal(err)
 	}
 	s.t.Cleanup(func() { e.conn.Close() })
-	e.conn.SetDeadline(time.Now().Add(8 * time.Second))
+	e.conn.SetDeadline(time.Now().Add(patience))
 	go func() { e.done <- e.run() }()
 	return e
 }
@@ -212,7 +212,7 @@ func (s *recordedSession) early(n *mdpconn.Node, port string) *mspnet.Conn {
 
 func wantRead(t *testing.T, c *mspnet.Conn, want []byte) {
 	t.Helper()
-	c.SetReadDeadline(time.Now().Add(8 * time.Second))
+	c.SetReadDeadline(time.Now().Add(patience))
 	if got, err := io.ReadAll(c); err != nil || !bytes.Equal(got, want) {
 		t.Errorf("read %d bytes and %v, want %d and the end", len(got), err, len(want))
 	}
@@ -220,7 +220,7 @@ func wantRead(t *testing.T, c *mspnet.Conn, want []byte) {
 
 func wantWritten(t *testing.T, c *mspnet.Conn, b []byte) {
 	t.Helper()
-	c.SetWriteDeadline(time.Now().Add(8 * time.Second))
+	c.SetWriteDeadline(time.Now().Add(patience))
 	if _, err := c.Write(b); err != nil {
 		t.Error(err)
 	}
@@ -228,7 +228,7 @@ func wantWritten(t *testing.T, c *mspnet.Conn, b []byte) {
 
 func wantDelivered(t *testing.T, c *mspnet.Conn) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 8*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	if err := c.CloseContext(ctx); err != nil {
 		t.Errorf("closing: %v, want all delivered", err)
@@ -319,7 +319,7 @@ func TestServaldRecordedStop(t *testing.T) {
 		<-one.bound
 		c := s.early(n, "514")
 		wantWritten(t, c, s.Said(second))
-		c.SetReadDeadline(time.Now().Add(8 * time.Second))
+		c.SetReadDeadline(time.Now().Add(patience))
 		if _, err := c.Read(make([]byte, 1)); !errors.Is(err, syscall.ECONNREFUSED) {
 			t.Errorf("read %v, want ECONNREFUSED", err)
 		}
