@@ -1,6 +1,10 @@
 package msp
 
-import "time"
+import (
+	"time"
+
+	"mesh.example/msp/engine/stream"
+)
 
 // A closedTable knows connections that ended: for a while they linger, to repeat
 // the last acknowledgement to a peer that missed it (§8.2), and for longer they
@@ -105,6 +109,10 @@ func (r *closedConn) linger(now time.Time) { r.lingerUntil = now.Add(lingerTime)
 // lingers reports whether r, which may be nil, still acknowledges.
 func (r *closedConn) lingers(now time.Time) bool { return r != nil && now.Before(r.lingerUntil) }
 
+// wrote reports whether b is of the extended format, and so of the connection of r,
+// which may be nil, rather than of a published one in its place.
+func (r *closedConn) wrote(b []byte) bool { return r != nil && r.extended && stream.IsPacket(b) }
+
 func (r *closedConn) forgetAt() time.Time { return r.lingerUntil.Add(rememberTime) }
 
 // stopReceived ends the linger: the peer has forgotten the connection (§8.2).
@@ -128,15 +136,24 @@ func (r *closedConn) answersStray(p Packet) bool {
 	return r.cause == Aborted || r.cause == TimedOut
 }
 
-// reacknowledge answers the retransmission of a finished connection's last
-// messages, and reports whether p was a packet of one that lingers.
-func (m *Mux) reacknowledge(now time.Time, r *closedConn, p Packet) bool {
+// reacknowledge answers what the peer of a finished connection repeats, in the
+// connection's format (§8.2, MSX-7.4), and reports whether b, decoded p, was a
+// packet of one that lingers. What it does not answer is late, or the peer is
+// closing too.
+func (m *Mux) reacknowledge(now time.Time, r *closedConn, b []byte, p Packet) bool {
 	if !r.lingers(now) {
 		return false
 	}
-	if p.Kind == KindMessage {
+	switch {
+	case r.extended:
+		if answer := stream.Answer(nil, b, r.largest, r.number); answer != nil {
+			r.number++
+			r.linger(now)
+			m.owed = append(m.owed, reply{tuple: r.tuple, extended: answer})
+		}
+	case p.Kind == KindMessage:
 		r.linger(now)
 		m.owed = append(m.owed, reply{tuple: r.tuple, packet: Packet{Kind: KindAck, Flags: r.flags, Ack: r.ack}})
 	}
-	return true // anything else of its own: the peer is closing too
+	return true
 }

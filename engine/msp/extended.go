@@ -137,16 +137,13 @@ func (c *Conn) receiveOpening(now time.Time, p Packet) {
 }
 
 // readsExtended reports whether a packet of the extended format can be meant: by
-// a peer to whom we have announced that we read it (MSX-1.5).
+// a peer to whom we have announced that we read it, and who has not answered in
+// the other format (MSX-1.5). Elsewhere its first byte is a bit of the published
+// header, which is ignored.
 func (c *Conn) readsExtended() bool { return c.x != nil || c.offers && !c.heard }
 
-// inputExtended takes a packet of the extended format, of connection c if there
-// is one.
-func (m *Mux) inputExtended(now time.Time, t tuple, c *Conn, b []byte) {
-	if c == nil {
-		m.inputUnknownExtended(now, t, b)
-		return
-	}
+// inputExtended takes a packet of the extended format, of connection c.
+func (m *Mux) inputExtended(now time.Time, c *Conn, b []byte) {
 	c.stats.PacketsReceived++
 	if c.cause != Open {
 		return
@@ -163,26 +160,6 @@ func (m *Mux) inputExtended(now time.Time, t tuple, c *Conn, b []byte) {
 		return
 	}
 	c.heardExtended(now)
-}
-
-// inputUnknownExtended answers a packet of no open connection: of one that
-// lingers with an acknowledgement, of others with STOP (MSX-7.4, MSX-7.5).
-func (m *Mux) inputUnknownExtended(now time.Time, t tuple, b []byte) {
-	m.stats.Unknown++
-	r := m.closed.get(now, t)
-	switch {
-	case r.lingers(now):
-		if !r.extended {
-			return
-		}
-		if answer := stream.Answer(nil, b, r.largest, r.number); answer != nil {
-			r.number++
-			r.linger(now)
-			m.owed = append(m.owed, reply{tuple: t, extended: answer})
-		}
-	case r == nil, r.cause == Aborted, r.cause == TimedOut:
-		m.stop(now, t)
-	}
 }
 
 // heardExtended notes what a packet has brought: life, acknowledgements, data,

@@ -106,11 +106,11 @@ func (m *Mux) open(now time.Time, l *Listener, t tuple, p Packet) {
 // and the remains of the last one may live. Only a peer that has heard us leaves
 // FIRST away, and as we have sent no message yet it has nothing to acknowledge:
 // that proves that the new connection is alive (§9).
-func (m *Mux) inputProbation(now time.Time, c *Conn, p Packet) {
-	t := tuple{c.local, c.remote}
+func (m *Mux) inputProbation(now time.Time, c *Conn, b []byte, p Packet) {
+	r := m.closed.get(now, tuple{c.local, c.remote})
 	switch {
-	case p.Flags&(FlagAck|FlagStop) == FlagAck:
-		m.reacknowledge(now, m.closed.get(now, t), p)
+	case p.Flags&(FlagAck|FlagStop) == FlagAck, r.wrote(b):
+		m.reacknowledge(now, r, b, p)
 		return
 	case p.Flags&(FlagFirst|FlagStop) == 0:
 		if c.x != nil || !m.endProbation(c) {

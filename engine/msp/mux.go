@@ -95,15 +95,15 @@ func (m *Mux) Input(now time.Time, local, remote Addr, b []byte) {
 	t := tuple{local, remote}
 	c := m.conns[t]
 	switch {
-	case m.cfg.Extended && stream.IsPacket(b) && (c == nil || c.readsExtended()):
-		m.inputExtended(now, t, c, b)
 	case c == nil:
-		m.inputUnknown(now, t, p)
+		m.inputUnknown(now, t, b, p)
+	case m.cfg.Extended && stream.IsPacket(b) && c.readsExtended():
+		m.inputExtended(now, c, b)
 	case c.cause != Open:
 		// It ended in this very turn and is not remembered yet; what matters
 		// will be repeated.
 	case c.probation:
-		m.inputProbation(now, c, p)
+		m.inputProbation(now, c, b, p)
 	default:
 		c.receive(now, p)
 	}
@@ -124,15 +124,16 @@ func (m *Mux) InputUnbound(now time.Time, local, remote Addr, b []byte, answer b
 	switch {
 	case p.Flags&FlagStop != 0:
 		r.stopReceived(now)
-	case m.reacknowledge(now, r, p):
+	case m.reacknowledge(now, r, b, p):
 	case answer && p.isFreshFirst():
 		m.stop(now, t)
 	}
 }
 
-// inputUnknown handles a packet of no open connection: an opening, a
-// retransmission to one that lingers, or a stray that is told to STOP (§10).
-func (m *Mux) inputUnknown(now time.Time, t tuple, p Packet) {
+// inputUnknown handles a packet of no open connection, b, decoded p: an opening, a
+// retransmission to one that lingers, or a stray that is told to STOP (§10). One of
+// the extended format counts as one without FIRST (MSX-7.5), as which it is read.
+func (m *Mux) inputUnknown(now time.Time, t tuple, b []byte, p Packet) {
 	if l := m.listener(t.local); l != nil && p.isFreshFirst() {
 		m.open(now, l, t, p)
 		return
@@ -142,7 +143,7 @@ func (m *Mux) inputUnknown(now time.Time, t tuple, p Packet) {
 	switch {
 	case p.Flags&FlagStop != 0: // "A STOP MUST NOT be answered, least of all with STOP" (§8.3)
 		r.stopReceived(now)
-	case m.reacknowledge(now, r, p):
+	case m.reacknowledge(now, r, b, p):
 	case m.cfg.Silent && p.isFreshFirst():
 	case r.answersStray(p):
 		m.stop(now, t)

@@ -210,6 +210,70 @@ func TestExtendedLinger(t *testing.T) {
 	h.wantIdle("a late packet of a connection that ended well gets no STOP")
 }
 
+// TestExtendedLingerUnbound: [MSX-7.4] a finished connection whose port nobody has any
+// more answers in its own format; [MSX-1.4] what is published it does not answer, a
+// late opening least of all.
+func TestExtendedLingerUnbound(t *testing.T) {
+	h := newHarnessConfig(t, Config{Extended: true})
+	h.listen(8)
+	h.write(h.msg(firstExt|FlagShutdown, 0, 0, "all"))
+	h.parts()
+	h.shutdown()
+	h.writeExtended(64, params+" 02 4041 00 00 01")
+	h.wantCause("both ends are delivered", Finished)
+	h.skip()
+	h.mux.InputUnbound(h.now, h.local, h.remote, []byte{stream.Format, 65, 0, 0, 0, 0x06, 4, 0}, true)
+	h.turn()
+	h.wantExtended("what is repeated is acknowledged", "ACK 65 ")
+	h.mux.InputUnbound(h.now, h.local, h.remote, AppendPacket(nil, h.msg(firstExt, 0, 1, "late")), false)
+	h.l.Close()
+	h.write(h.msg(firstExt, 0, 1, "late"), h.msg(FlagAck, 0, 1, "none of its"))
+	h.wantIdle("published packets are not answered")
+}
+
+// TestUnknownBitOfPublished: [MSX-2.1] where EXT was neither sent nor received the bits
+// that the published format ignores are ignored, 0x20 by itself included.
+func TestUnknownBitOfPublished(t *testing.T) {
+	const unknown = Flags(0x20)
+	h := newHarnessConfig(t, Config{Extended: true})
+	h.listen(8)
+	h.write(h.msg(FlagFirst|unknown, 0, 0, "one"))
+	h.wantPacket("the opening is answered", h.ack(FlagAck, 0))
+	h.write(h.msg(unknown, 0, 1, "two"))
+	h.wantPacket("so is a message with nothing but the bit", h.ack(FlagAck, 1))
+	if len(h.got) != 2 || h.got[1] != "two" {
+		t.Errorf("got %q", h.got)
+	}
+	h.shutdown()
+	h.skip()
+	h.write(h.msg(FlagAck|FlagShutdown|unknown, 0, 2, ""))
+	h.wantCause("both ends are delivered", Finished)
+	h.skip()
+	h.write(h.msg(unknown, 0, 1, "two"))
+	h.wantPacket("a finished connection acknowledges it again", h.ack(FlagAck, 2))
+}
+
+// TestLateExtendedIsNoProof: a published connection on probation is not proven by
+// what the extended one before it left on the way, though that has no FIRST.
+func TestLateExtendedIsNoProof(t *testing.T) {
+	h := newHarnessConfig(t, Config{Extended: true})
+	h.listen(8)
+	h.write(h.msg(firstExt, 0, 0, "first life"))
+	h.c.Stop()
+	h.turn()
+	h.write(h.ack(FlagFirst, 0)) // a late one, or of a peer that does not want the extension now
+	h.skip()
+	h.writeExtended(65, "01")
+	if len(h.seen) != 1 {
+		t.Error("what was late let a ghost in")
+	}
+	h.wantIdle("it is not answered")
+	h.write(h.ack(0, 0))
+	if len(h.seen) != 2 {
+		t.Error("the proof was not taken")
+	}
+}
+
 // TestExtendedStray: [MSX-7.5] an extended packet of an unknown connection is
 // answered with STOP.
 func TestExtendedStray(t *testing.T) {
