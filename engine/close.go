@@ -29,7 +29,7 @@ func (c *Conn) closeLocked(abort bool) error {
 		return net.ErrClosed
 	}
 	c.closed, c.readClosed, c.writeClosed, c.stopping = true, true, true, abort
-	c.dropInLocked()
+	c.in.Drop()
 	for _, s := range []*side{&c.reader, &c.writer, &c.watcher} {
 		s.stopLocked()
 		s.passed = false

@@ -30,9 +30,6 @@ const (
 	readBatch = 32 << 10
 )
 
-// A part is a message, or a piece of one, that was received.
-type part = stream.Part
-
 // A Conn is one connection, with blocking calls. All its methods may be called
 // concurrently.
 type Conn struct {
@@ -52,17 +49,15 @@ type Conn struct {
 	writer   side
 	watcher  side // of the connection's progress: dial, close
 
-	in        []part   // messages received, or parts of them, the oldest first
-	inOffset  int      // bytes of in[0] that are read
-	consumed  int      // cost of parts that were read since the machine was told
-	starved   bool     // the machine has messages that did not fit into in
-	out       [][]byte // messages for the machine, each behind room for its header
-	outSize   int      // bytes in them
-	largest   int      // bytes of the largest message that can be sent
-	writing   bool     // somebody's messages are being queued
-	connected bool     // the peer has answered
-	eof       bool     // the peer's SHUTDOWN came, behind all of in
-	err       error    // why it ended; nil while it is open, or finished
+	in        stream.Inbox // what was received
+	starved   bool         // the machine has messages that did not fit into in
+	out       [][]byte     // messages for the machine, each behind room for its header
+	outSize   int          // bytes in them
+	largest   int          // bytes of the largest message that can be sent
+	writing   bool         // somebody's messages are being queued
+	connected bool         // the peer has answered
+	eof       bool         // the peer's SHUTDOWN came, behind all of in
+	err       error        // why it ended; nil while it is open, or finished
 	ended     bool
 	done      chan struct{} // closed when ended; nil until somebody asks
 	delivered bool          // everything, our SHUTDOWN included, is acknowledged
@@ -104,7 +99,8 @@ func (e *Engine) DialConfig(ctx context.Context, local, remote mdpconn.Addr, cfg
 		return nil, err
 	}
 	local = t.port.addr()
-	c := &Conn{e: e, local: local, remote: remote, tenancy: t, flushed: true, largest: msp.MaxMessage}
+	c := e.newConn(local, remote)
+	c.tenancy = t
 	announce := time.Duration(0)
 	if cfg.Early {
 		announce = announceDelay
@@ -139,6 +135,13 @@ func (e *Engine) DialConfig(ctx context.Context, local, remote mdpconn.Addr, cfg
 		return nil, err
 	}
 	return c, nil
+}
+
+func (e *Engine) newConn(local, remote mdpconn.Addr) *Conn {
+	return &Conn{
+		e: e, local: local, remote: remote, flushed: true, largest: msp.MaxMessage,
+		in: stream.Inbox{Alloc: allocBuffer, Free: freeBuffer},
+	}
 }
 
 func (c *Conn) awaitAnswer(ctx context.Context) error {
@@ -182,8 +185,7 @@ func (c *Conn) pump(now time.Time) {
 	defer c.mu.Unlock()
 	c.attended = false
 	c.pumpRequestsLocked()
-	c.m.Consumed(now, c.consumed)
-	c.consumed = 0
+	c.m.Consumed(now, c.in.Consumed())
 	c.pumpOutLocked()
 	c.pumpInLocked()
 	c.pumpStateLocked(now)
@@ -231,15 +233,10 @@ func (c *Conn) pumpInLocked() {
 	ended := c.m.Cause() != msp.Open
 	got := false
 	windowed := c.m.Extended() // the machine's window bounds c.in
-	for len(c.in) < inQueue || windowed || ended {
-		p, ok := c.m.TakePart()
-		if !ok {
-			break
-		}
-		c.in = append(c.in, p)
+	for (c.in.Len() < inQueue || windowed || ended) && c.m.TakeTo(&c.in) {
 		got = true
 	}
-	c.starved = !windowed && len(c.in) >= inQueue && c.m.HasPart()
+	c.starved = !windowed && c.in.Len() >= inQueue && c.m.HasMore()
 	if got {
 		c.reader.wakeLocked()
 	}
@@ -277,7 +274,7 @@ func (c *Conn) endLocked(now time.Time, err error) {
 	c.quietAt = now.Add(c.m.QuietTime())
 	c.dropOutLocked()
 	if c.closed || c.readClosed {
-		c.dropInLocked()
+		c.in.Drop()
 	}
 	if c.listener != nil {
 		c.listener.connEnded(c)
@@ -308,14 +305,6 @@ func (c *Conn) dropOutLocked() {
 		freeBuffer(b)
 	}
 	c.out, c.outSize = nil, 0
-}
-
-func (c *Conn) dropInLocked() {
-	for i := range c.in {
-		c.consumed += c.in[i].Cost
-		freeBuffer(c.in[i].Buf)
-	}
-	c.in, c.inOffset = nil, 0
 }
 
 // errorOf returns what package net's users test for.

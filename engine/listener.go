@@ -88,7 +88,8 @@ func (e *Engine) incoming(m *msp.Conn) *Conn {
 		m.Accept()
 		return nil
 	}
-	c := &Conn{e: e, m: m, local: fromMSP(m.Local()), remote: fromMSP(m.Remote()), listener: l, flushed: true, largest: msp.MaxMessage}
+	c := e.newConn(fromMSP(m.Local()), fromMSP(m.Remote()))
+	c.m, c.listener = m, l
 	var err error
 	if c.tenancy, err = l.port.rent(c.local.SID, c.remote.SID); err != nil {
 		m.Fail()
@@ -132,7 +133,7 @@ func (l *Listener) Accept(ctx context.Context) (*Conn, error) {
 // the queue, unless it has something to read. It runs on the loop; the caller
 // holds c.mu.
 func (l *Listener) connEnded(c *Conn) {
-	if len(c.in) > 0 || c.eof {
+	if c.in.Ready() || c.eof {
 		return
 	}
 	l.mu.Lock()

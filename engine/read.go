@@ -20,22 +20,16 @@ func (c *Conn) Receive(b []byte) (n int, more bool, err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for {
-		if err := c.awaitPartLocked(); err != nil {
+		if err := c.awaitReadyLocked(); err != nil {
 			if n > 0 { // the rest may still come, or the next call tells why not
 				return n, true, nil
 			}
 			return 0, false, err
 		}
-		p := &c.in[0]
-		k := copy(b[n:], p.Data[c.inOffset:])
-		n += k
-		if c.inOffset += k; c.inOffset < len(p.Data) {
-			return n, true, nil
-		}
-		ends := p.Ends
-		c.partReadLocked()
-		if ends {
-			return n, false, nil
+		k, ends := c.in.ReadMessage(b[n:])
+		c.madeRoomLocked()
+		if n += k; ends || n == len(b) {
+			return n, !ends, nil
 		}
 	}
 }
@@ -48,20 +42,15 @@ func (c *Conn) Read(b []byte) (n int, err error) {
 	if len(b) == 0 && !c.reader.passed && !c.closed {
 		return 0, nil // as *net.TCPConn
 	}
-	if err := c.awaitPartLocked(); err != nil {
+	if err := c.awaitReadyLocked(); err != nil {
 		return 0, err
 	}
-	for n < len(b) && len(c.in) > 0 {
-		k := copy(b[n:], c.in[0].Data[c.inOffset:])
-		n += k
-		if c.inOffset += k; c.inOffset == len(c.in[0].Data) {
-			c.partReadLocked()
-		}
-	}
+	n = c.in.Read(b)
+	c.madeRoomLocked()
 	return n, nil
 }
 
-func (c *Conn) awaitPartLocked() error {
+func (c *Conn) awaitReadyLocked() error {
 	for {
 		switch {
 		case c.reader.passed:
@@ -70,7 +59,7 @@ func (c *Conn) awaitPartLocked() error {
 			return net.ErrClosed
 		case c.readClosed:
 			return io.EOF
-		case len(c.in) > 0:
+		case c.in.Ready():
 			return nil
 		case c.eof:
 			return io.EOF
@@ -86,22 +75,14 @@ func (c *Conn) awaitPartLocked() error {
 	}
 }
 
-// partReadLocked drops the part that was read, and lets the machine fill the room
-// when half of it is free, or tell the peer of it.
-func (c *Conn) partReadLocked() {
-	freeBuffer(c.in[0].Buf)
-	c.consumed += c.in[0].Cost
-	c.in[0] = part{}
-	c.in = c.in[1:]
-	c.inOffset = 0
-	if len(c.in) == 0 {
-		c.in = nil
-	}
-	if c.starved && len(c.in) <= inQueue/2 {
+// madeRoomLocked lets the machine fill the room when half of it is free, or tell the
+// peer of it, after something was read.
+func (c *Conn) madeRoomLocked() {
+	if c.starved && c.in.Len() <= inQueue/2 {
 		c.starved = false
 		c.e.attend(c)
 	}
-	if c.consumed >= readBatch {
+	if c.in.HasConsumed(readBatch) {
 		c.e.attend(c)
 	}
 }
@@ -114,7 +95,7 @@ func (c *Conn) CloseRead() error {
 		return net.ErrClosed
 	}
 	c.readClosed = true
-	c.dropInLocked()
+	c.in.Drop()
 	c.reader.wakeLocked()
 	c.e.attend(c)
 	return nil

@@ -197,7 +197,7 @@ func (c *Conn) settleExtended(now time.Time) {
 	if c.x.Peek() {
 		c.heardData = true
 		if c.discard {
-			c.discardExtended(now)
+			c.x.Discard(now)
 		}
 		c.news()
 	}
@@ -219,42 +219,36 @@ func (c *Conn) endExtended() {
 	}
 }
 
-func (c *Conn) discardExtended(now time.Time) {
-	for c.x.Peek() {
-		p := c.x.Take()
-		c.mux.cfg.free(p.Buf)
-		c.x.Consumed(now, p.Cost)
-	}
-}
-
-// Consumed tells that the application is done with parts of these costs, so that
-// the peer may send as much. It does nothing for a published connection, where
-// taking is what counts.
-func (c *Conn) Consumed(now time.Time, cost int) {
-	if c.x != nil && c.cause == Open && cost > 0 {
-		c.x.Consumed(now, cost)
+// Consumed tells that the application is done with n bytes more
+// ([stream.Inbox.Consumed]), so that the peer may send as much. It does nothing for
+// a published connection, where taking is what counts.
+func (c *Conn) Consumed(now time.Time, n int) {
+	if c.x != nil && c.cause == Open && n > 0 {
+		c.x.Consumed(now, n)
 		c.mux.touch(c)
 	}
 }
 
-// TakePart consumes the next part of a message that arrived, and reports whether
-// there was one. In the published format it is a whole message. The part's
-// buffer is the caller's until it gives it to Config.Free.
-func (c *Conn) TakePart() (p stream.Part, ok bool) {
+// TakeTo moves what has arrived to the end of an inbox, and reports whether that was
+// something: all that is there, and in the published format one message.
+func (c *Conn) TakeTo(in *stream.Inbox) bool {
 	if c.x == nil {
 		b := c.Take()
-		return stream.Part{Data: b, Ends: true, Buf: b}, b != nil
+		if b != nil {
+			in.Push(b)
+		}
+		return b != nil
 	}
 	if c.probation || !c.x.Peek() {
-		return p, false
+		return false
 	}
-	p = c.x.Take()
+	c.x.Take(in)
 	c.endExtended()
-	return p, true
+	return true
 }
 
-// HasPart reports whether TakePart would give one.
-func (c *Conn) HasPart() bool {
+// HasMore reports whether TakeTo would move something.
+func (c *Conn) HasMore() bool {
 	if c.x == nil {
 		return c.Peek() != nil
 	}

@@ -8,6 +8,8 @@ import (
 	"math/rand/v2"
 	"testing"
 	"time"
+
+	"mesh.example/msp/engine/stream"
 )
 
 var seeds = flag.Int("seeds", 200, "runs of TestHostileLink")
@@ -19,6 +21,7 @@ type script struct {
 	toSend   [][]byte
 	sent     int
 	got      [][]byte
+	in       stream.Inbox
 	part     []byte // of the message at hand
 	eof      bool
 	slow     bool
@@ -31,6 +34,9 @@ func (a *script) step(s *sim) {
 	if a.c == nil {
 		return
 	}
+	if a.in.Alloc == nil {
+		a.in = stream.Inbox{Alloc: a.c.mux.cfg.alloc, Free: a.c.mux.cfg.free}
+	}
 	for a.sent < len(a.toSend) && a.c.Send(a.toSend[a.sent]) == nil {
 		a.sent++
 	}
@@ -38,16 +44,16 @@ func (a *script) step(s *sim) {
 		a.c.Shutdown()
 	}
 	for !s.now.Before(a.nextRead) {
-		p, ok := a.c.TakePart()
-		if !ok {
+		for !a.in.Ready() && a.c.TakeTo(&a.in) {
+		}
+		if !a.in.Ready() {
 			break
 		}
-		a.part = append(a.part, p.Data...)
-		if p.Buf != nil {
-			a.c.mux.cfg.free(p.Buf)
-		}
-		a.c.Consumed(s.now, p.Cost)
-		if !p.Ends {
+		var b [100]byte
+		n, ends := a.in.ReadMessage(b[:])
+		a.part = append(a.part, b[:n]...)
+		a.c.Consumed(s.now, a.in.Consumed())
+		if !ends {
 			continue
 		}
 		a.got = append(a.got, a.part)
@@ -60,7 +66,7 @@ func (a *script) step(s *sim) {
 			a.nextRead = s.now.Add(time.Duration(s.rng.IntN(pause)) * time.Millisecond)
 		}
 	}
-	a.eof = a.eof || a.c.EOF()
+	a.eof = a.eof || a.c.EOF() && !a.in.Ready()
 	if a.endedAt.IsZero() && a.c.Cause() != Open {
 		a.endedAt = s.now
 	}

@@ -39,17 +39,23 @@ func (h *harness) writeExtended(number byte, frames string) {
 
 // parts gives what the application gets.
 func (h *harness) parts() (got string) {
-	for p, ok := h.c.TakePart(); ok; p, ok = h.c.TakePart() {
-		got += string(p.Data)
-		if p.Ends {
+	in := h.inbox()
+	for h.c.TakeTo(&in) {
+	}
+	for in.Ready() {
+		b := make([]byte, 100)
+		n, ends := in.ReadMessage(b)
+		if got += string(b[:n]); ends {
 			got += "|"
-		}
-		if p.Buf != nil {
-			h.mux.cfg.free(p.Buf)
 		}
 	}
 	h.turn()
 	return got
+}
+
+// inbox gives an empty inbox.
+func (h *harness) inbox() stream.Inbox {
+	return stream.Inbox{Alloc: h.mux.cfg.alloc, Free: h.mux.cfg.free}
 }
 
 const params = "09 04 03 02 6ee0" // an idle timeout of 12 s, and else what holds without

@@ -14,7 +14,7 @@ func (s *Stream) Early(now time.Time, n uint64, payload []byte, fin bool) error 
 		s.acks.now = true // our answer may be lost
 		return nil
 	}
-	if err := s.rcv.message(int(n), payload, fin); err != nil {
+	if err := s.rcv.message(n, payload, fin, s.win.limit); err != nil {
 		return err
 	}
 	s.acks.packetReceived(now, n, true, true)

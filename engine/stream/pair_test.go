@@ -38,6 +38,7 @@ type testEnd struct {
 	busy    time.Time // the link's
 	buffers int       // out
 	sent    [][]byte
+	inbox   Inbox
 	got     [][]byte
 	partial []byte
 	read    int // stops reading when below zero
@@ -83,6 +84,7 @@ func newNet(t testing.TB, seed uint64) *testNet {
 				}
 			},
 		})
+		e.inbox = Inbox{Alloc: e.cfg.Alloc, Free: e.cfg.Free}
 		n.ends[i] = e
 	}
 	return n
@@ -104,17 +106,17 @@ func (e *testEnd) send(msg []byte) {
 
 // turn takes what has arrived, and puts what is due on the wire.
 func (e *testEnd) turn() {
-	for e.Peek() && e.read >= 0 {
-		p := e.Take()
-		e.partial = append(e.partial, p.Data...)
-		if p.Ends {
-			e.got = append(e.got, e.partial)
-			e.partial = nil
+	if e.read >= 0 {
+		e.Take(&e.inbox)
+		for e.inbox.Ready() {
+			buf := make([]byte, 1000)
+			k, ends := e.inbox.ReadMessage(buf)
+			if e.partial = append(e.partial, buf[:k]...); ends {
+				e.got = append(e.got, e.partial)
+				e.partial = nil
+			}
 		}
-		if p.Buf != nil {
-			e.cfg.Free(p.Buf)
-		}
-		e.Consumed(e.net.now, p.Cost)
+		e.Consumed(e.net.now, e.inbox.Consumed())
 	}
 	for {
 		b := e.Output(e.net.now, nil)
@@ -247,6 +249,7 @@ func (n *testNet) buffers() {
 	n.t.Helper()
 	for i, e := range n.ends {
 		e.Drop(true)
+		e.inbox.Drop()
 		if e.buffers != 0 {
 			n.t.Errorf("end %d kept %d buffers", i, e.buffers)
 		}

@@ -19,34 +19,21 @@ var errTooMany = errors.New("stream: too many gaps")
 // besides its data.
 const maxSegments = 4096
 
-// A Part is a piece of a message that arrived in order.
-type Part struct {
-	Data []byte // of the message, never empty
-	Ends bool   // the message ends behind Data
-	Cost int    // bytes of the stream: Data, and a length in front of it
-	Buf  []byte // to be freed when Data is done with; nil if later parts lie in the same buffer
-}
-
-// A receiveBuffer puts the stream of one direction together and takes the
-// messages apart (§3).
+// A receiveBuffer puts the stream of one direction together (§3), and looks at the
+// lengths of messages.
 type receiveBuffer struct {
 	next     uint64    // all before has arrived
 	segments []segment // beyond next, ascending, not overlapping
-	held     uint64    // bytes in them
 	end      uint64    // of the stream, once known
 	hasEnd   bool
 
-	parts    []Part // in order, not yet taken
+	inbox    Inbox  // in order, not yet taken
 	messages uint64 // that have begun, ready or not
 	received uint64 // bytes of messages, without their lengths
 
 	maxMessage int
-	uncounted  int     // bytes of lengths since the last part
-	left       uint64  // bytes of the message at hand that are to come
-	inMessage  bool    // there is one
-	prefix     [8]byte // of a length that came in part
-	prefixLen  int
-	early      *[FirstNumber]earlyMessage // of the opening, by number; nil if none waits
+	splitter                           // of what is in order
+	early      map[uint64]earlyMessage // of the opening, by number; nil if none waits
 	alloc      func(int) []byte
 	free       func([]byte)
 }
@@ -70,11 +57,10 @@ func (r *receiveBuffer) insert(offset uint64, data []byte, fin bool, limit uint6
 	case len(r.segments) >= maxSegments && offset > r.next:
 		return errTooMany
 	}
-	err := r.place(offset, data, fin)
-	if err == nil && r.early != nil {
-		err = r.placeEarly()
+	if err := r.place(offset, data, fin); err != nil {
+		return err
 	}
-	return err
+	return r.placeEarly(limit)
 }
 
 // place is insert for what passes its checks.
@@ -123,7 +109,6 @@ func (r *receiveBuffer) hold(offset uint64, data []byte) {
 			buf := r.alloc(int(to - at))
 			copy(buf, data[at-offset:])
 			r.segments = slices.Insert(r.segments, i, segment{at, buf})
-			r.held += to - at
 			i++
 		}
 		if i < len(r.segments) {
@@ -140,8 +125,8 @@ func (r *receiveBuffer) join() error {
 	var err error
 	for ; err == nil && k < len(r.segments) && r.segments[k].start == r.next; k++ {
 		g := &r.segments[k]
-		r.held -= uint64(len(g.data))
-		err = r.split(g.data, g.data)
+		err = r.scan(g.data)
+		r.inbox.take(g.data)
 		*g = segment{}
 	}
 	r.segments = slices.Delete(r.segments, 0, k)
@@ -153,82 +138,35 @@ func (r *receiveBuffer) join() error {
 
 // inOrder takes a piece that comes next. It keeps a copy.
 func (r *receiveBuffer) inOrder(data []byte) error {
-	buf := r.alloc(len(data))
-	copy(buf, data)
-	return r.split(buf, buf)
+	r.inbox.append(data)
+	return r.scan(data)
 }
 
-// split takes bytes that come next, in buf, apart into parts of messages.
-func (r *receiveBuffer) split(data, buf []byte) error {
+// scan looks at the lengths of messages in bytes that come next.
+func (r *receiveBuffer) scan(data []byte) error {
 	r.next += uint64(len(data))
-	first := len(r.parts)
 	for len(data) > 0 {
-		if !r.inMessage {
-			var ok bool
-			var err error
-			if data, ok, err = r.length(data); err != nil || !ok {
-				r.own(first, buf)
-				return err
+		if r.left == 0 {
+			n, ok := r.length(data)
+			data = data[n:]
+			switch {
+			case !ok:
+				return nil
+			case r.left == 0, r.left > uint64(r.maxMessage):
+				return errMessageSize
 			}
+			r.messages++
 		}
 		n := min(r.left, uint64(len(data)))
 		r.left -= n
 		r.received += n
-		if n > 0 {
-			r.parts = append(r.parts, Part{Data: data[:n:n], Ends: r.left == 0, Cost: int(n) + r.uncounted})
-			r.uncounted = 0
-		}
-		r.inMessage = r.left > 0
 		data = data[n:]
 	}
-	r.own(first, buf)
 	return nil
 }
 
-// own makes the last part since first the owner of their buffer, or frees it.
-func (r *receiveBuffer) own(first int, buf []byte) {
-	if len(r.parts) == first {
-		r.free(buf)
-		return
-	}
-	r.parts[len(r.parts)-1].Buf = buf
-}
-
-// length reads the length of the next message from the front of data; it may
-// come in parts. ok tells that it is whole.
-func (r *receiveBuffer) length(data []byte) (rest []byte, ok bool, err error) {
-	for len(data) > 0 {
-		r.prefix[r.prefixLen] = data[0]
-		r.prefixLen++
-		r.uncounted++
-		data = data[1:]
-		v, n := parseVarint(r.prefix[:r.prefixLen])
-		if n == 0 {
-			continue
-		}
-		r.prefixLen = 0
-		if v == 0 || v > uint64(r.maxMessage) {
-			return nil, false, errMessageSize
-		}
-		r.left, r.inMessage = v, true
-		r.messages++
-		return data, true, nil
-	}
-	return nil, false, nil
-}
-
 // atBoundary reports whether the next byte begins a message.
-func (r *receiveBuffer) atBoundary() bool { return !r.inMessage && r.prefixLen == 0 }
-
-// take removes and returns the first part.
-func (r *receiveBuffer) take() Part {
-	p := r.parts[0]
-	r.parts[0] = Part{}
-	if r.parts = r.parts[1:]; len(r.parts) == 0 {
-		r.parts = nil
-	}
-	return p
-}
+func (r *receiveBuffer) atBoundary() bool { return r.left == 0 && r.prefixLen == 0 }
 
 // ended reports whether the whole stream has arrived.
 func (r *receiveBuffer) ended() bool { return r.hasEnd && r.next == r.end }
@@ -236,12 +174,7 @@ func (r *receiveBuffer) ended() bool { return r.hasEnd && r.next == r.end }
 // drop frees everything that was not taken.
 func (r *receiveBuffer) drop() {
 	r.dropGaps()
-	for i := range r.parts {
-		if r.parts[i].Buf != nil {
-			r.free(r.parts[i].Buf)
-		}
-	}
-	r.parts = nil
+	r.inbox.Drop()
 }
 
 // dropGaps frees what is held behind a gap that will not be filled.
@@ -249,50 +182,8 @@ func (r *receiveBuffer) dropGaps() {
 	for i := range r.segments {
 		r.free(r.segments[i].data)
 	}
-	if r.early != nil {
-		for i := range r.early {
-			r.free(r.early[i].data)
-		}
-	}
-	r.segments, r.held, r.early = nil, 0, nil
-}
-
-// An earlyMessage is one that came in the published format (MSX-1.7).
-type earlyMessage struct {
-	data []byte // behind room for its length
-	here bool
-	fin  bool
-}
-
-// message takes message n of the opening, with fin the last of its direction and
-// possibly empty.
-func (r *receiveBuffer) message(n int, data []byte, fin bool) error {
-	if uint64(n) < r.messages || r.ended() || r.early != nil && r.early[n].here {
-		return nil
-	}
-	if r.early == nil {
-		r.early = new([FirstNumber]earlyMessage)
-	}
-	buf := r.alloc(varintLen(uint64(len(data))) + len(data))
-	r.early[n] = earlyMessage{append(appendVarint(buf[:0], uint64(len(data))), data...), true, fin}
-	return r.placeEarly()
-}
-
-// placeEarly gives messages of the opening their place, as far as all before
-// them are there (MSX-3.5).
-func (r *receiveBuffer) placeEarly() error {
-	for r.atBoundary() && r.messages < FirstNumber && r.early[r.messages].here {
-		m := r.early[r.messages]
-		r.early[r.messages] = earlyMessage{}
-		data := m.data
-		if m.fin && len(data) == 1 { // bare
-			data = nil
-		}
-		err := r.place(r.next, data, m.fin)
+	for _, m := range r.early {
 		r.free(m.data)
-		if err != nil || m.fin {
-			return err
-		}
 	}
-	return nil
+	r.segments, r.early = nil, nil
 }

@@ -24,15 +24,15 @@ func (e *testEnd) take(t *testing.T, number byte, frames string) {
 
 // readAll gives what the application reads: the bytes, and "|" behind each message.
 func (e *testEnd) readAll() (got string) {
-	for e.Peek() {
-		p := e.Take()
-		got += string(p.Data)
-		if p.Ends {
+	e.Take(&e.inbox)
+	for e.inbox.Ready() {
+		b := make([]byte, 100)
+		n, ends := e.inbox.ReadMessage(b)
+		if got += string(b[:n]); ends {
 			got += "|"
 		}
-		e.cfg.Free(p.Buf)
-		e.Consumed(e.net.now, p.Cost)
 	}
+	e.Consumed(e.net.now, e.inbox.Consumed())
 	return got
 }
 
@@ -203,6 +203,7 @@ func TestHeldIsBounded(t *testing.T) {
 	e := n.ends[0]
 	var r receiveBuffer
 	r.alloc, r.free, r.maxMessage = e.cfg.Alloc, e.cfg.Free, 1<<20
+	r.inbox = Inbox{Alloc: r.alloc, Free: r.free}
 	errs := 0
 	for i := range uint64(2 * maxSegments) {
 		if r.insert(2*i+2, []byte{1}, false, ours.MaxData) != nil {

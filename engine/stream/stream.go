@@ -27,7 +27,7 @@ type Config struct {
 // with times that do not go back:
 //
 //	s.Input(now, packet)             // for each packet that arrived
-//	s.Push(message, room), s.Take()… // what the application wants
+//	s.Push(message, room), s.Take(inbox) … // what the application wants
 //	s.Advance(now)                   // when s.NextTimeout() is due
 //	for b := s.Output(now, buf); …   // afterwards: packets that are due
 type Stream struct {
@@ -81,6 +81,7 @@ func New(cfg Config) *Stream {
 	s := &Stream{cfg: cfg, peer: unannounced, cc: cfg.Controller, paramsDue: true}
 	s.snd.free = cfg.Free
 	s.rcv.alloc, s.rcv.free, s.rcv.maxMessage = cfg.Alloc, cfg.Free, cfg.Local.MaxMessage
+	s.rcv.inbox = Inbox{Alloc: cfg.Alloc, Free: cfg.Free}
 	s.win = newReceiveWindow(cfg.Local.MaxData, cfg.Budget)
 	s.acks = newAckState()
 	s.loss = newLossState()
@@ -167,20 +168,26 @@ func (s *Stream) Delivered() bool { return s.snd.done() }
 // Flushed reports whether the peer has acknowledged all messages.
 func (s *Stream) Flushed() bool { return s.snd.una == s.snd.end }
 
-// Peek reports whether there is a part to take.
-func (s *Stream) Peek() bool { return len(s.rcv.parts) > 0 }
+// Peek reports whether something has arrived to be taken.
+func (s *Stream) Peek() bool { return s.rcv.inbox.Len() > 0 }
 
-// Take removes and returns the next part that arrived. It must be there.
-func (s *Stream) Take() Part { return s.rcv.take() }
+// Take moves what has arrived in order to the end of an Inbox.
+func (s *Stream) Take(to *Inbox) { to.TakeAll(&s.rcv.inbox) }
+
+// Discard drops it.
+func (s *Stream) Discard(now time.Time) {
+	s.rcv.inbox.Drop()
+	s.Consumed(now, s.rcv.inbox.Consumed())
+}
 
 // Consumed tells that the application is done with n more bytes of the stream
-// (Part.Cost), so that the peer may send as many.
+// (Inbox.Consumed), so that the peer may send as many.
 func (s *Stream) Consumed(now time.Time, n int) {
 	s.win.consumed(now, s.win.read+uint64(n), s.rtt.smoothed)
 }
 
 // EOF reports whether the peer's direction has ended and all of it was taken.
-func (s *Stream) EOF() bool { return s.rcv.ended() && len(s.rcv.parts) == 0 }
+func (s *Stream) EOF() bool { return s.rcv.ended() && s.rcv.inbox.Len() == 0 }
 
 // Ping asks the peer for a sign of life. An idle stream gives memory back.
 func (s *Stream) Ping() {
