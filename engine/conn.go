@@ -60,6 +60,7 @@ type Conn struct {
 	err       error        // why it ended; nil while it is open, or finished
 	ended     bool
 	done      chan struct{} // closed when ended; nil until somebody asks
+	early     bool          // the peer was heard, and only before there were session keys
 	delivered bool          // everything, our SHUTDOWN included, is acknowledged
 	flushed   bool          // every message is acknowledged, and out is empty
 	quietAt   time.Time     // by then the peer has our last acknowledgement, most likely
@@ -164,6 +165,14 @@ func (c *Conn) LocalAddr() mdpconn.Addr { return c.local }
 // RemoteAddr returns the peer's end.
 func (c *Conn) RemoteAddr() mdpconn.Addr { return c.remote }
 
+// Early reports whether all that arrived of the connection came before there were
+// session keys; what was read then may be a replay. See mspnet.Conn.Early.
+func (c *Conn) Early() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.early
+}
+
 // Stats returns the connection's counters, also after its end; zero once its
 // engine is closed.
 func (c *Conn) Stats() (s msp.Stats) {
@@ -250,6 +259,7 @@ func (c *Conn) pumpStateLocked(now time.Time) {
 	}
 	c.largest = c.m.MaxMessage()
 	note(&c.connected, c.connected || c.m.Connected())
+	note(&c.early, c.m.Early())
 	note(&c.delivered, c.m.Delivered())
 	note(&c.flushed, c.m.Flushed() && len(c.out) == 0)
 	if c.m.EOF() && !c.eof {
@@ -320,6 +330,8 @@ func errorOf(cause msp.Cause) error {
 		return net.ErrClosed
 	case msp.Failure:
 		return syscall.EPIPE
+	case msp.Restarted:
+		return errRestarted
 	}
 	return nil
 }

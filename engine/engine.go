@@ -55,6 +55,7 @@ type Engine struct {
 type arrival struct {
 	mdpconn.Datagram
 	unbound bool
+	restart bool // no datagram: the remote SID has begun anew, at Made
 }
 
 type engineKey struct{}
@@ -108,7 +109,7 @@ func (e *Engine) receive(batch []mdpconn.Datagram, unbound bool) {
 			batch[i].Release()
 			continue
 		}
-		e.inbox = append(e.inbox, arrival{batch[i], unbound})
+		e.inbox = append(e.inbox, arrival{Datagram: batch[i], unbound: unbound})
 	}
 	e.mu.Unlock()
 	e.signal()

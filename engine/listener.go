@@ -89,7 +89,7 @@ func (e *Engine) incoming(m *msp.Conn) *Conn {
 		return nil
 	}
 	c := e.newConn(fromMSP(m.Local()), fromMSP(m.Remote()))
-	c.m, c.listener = m, l
+	c.m, c.listener, c.early = m, l, m.Early()
 	var err error
 	if c.tenancy, err = l.port.rent(c.local.SID, c.remote.SID); err != nil {
 		m.Fail()

@@ -47,10 +47,13 @@ func (e *Engine) takeWork(now time.Time) (closing bool) {
 			continue
 		}
 		local, remote := toMSP(d.Local), toMSP(d.Remote)
-		if d.unbound {
+		switch {
+		case d.restart:
+			e.mux.Restarted(local.SID, remote.SID, d.Made)
+		case d.unbound:
 			e.mux.InputUnbound(now, local, remote, d.Data, true)
-		} else {
-			e.mux.Input(now, local, remote, d.Data)
+		default:
+			e.mux.InputFrom(now, local, remote, d.Data, originOf(&d.Datagram))
 		}
 		d.Release()
 	}
@@ -129,6 +132,8 @@ func (e *Engine) abandon(now time.Time) {
 	e.inbox = nil
 	e.mu.Unlock()
 }
+
+func originOf(d *mdpconn.Datagram) msp.Origin { return msp.Origin{Early: d.Early, Made: d.Made} }
 
 func toMSP(a mdpconn.Addr) msp.Addr   { return msp.Addr{SID: a.SID, Port: uint32(a.Port)} }
 func fromMSP(a msp.Addr) mdpconn.Addr { return mdpconn.Addr{SID: a.SID, Port: mdpconn.Port(a.Port)} }

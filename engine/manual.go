@@ -44,9 +44,10 @@ type Manual struct {
 
 	mu sync.Mutex
 	// Guarded by mu.
-	inbox   []mdpconn.Datagram
-	dropped uint64
-	down    bool // connections are to end: the node has lost its daemon
+	inbox    []mdpconn.Datagram
+	dropped  uint64
+	down     bool // connections are to end: the node has lost its daemon
+	restarts []restart
 }
 
 // NewManual returns an empty set of sockets over node (stock: mdp_socket).
@@ -100,7 +101,7 @@ func (m *Manual) Recv(now time.Time) error {
 	m.inbox[0] = mdpconn.Datagram{}
 	m.inbox = m.inbox[1:]
 	m.mu.Unlock()
-	m.mux.Input(now, toMSP(d.Local), toMSP(d.Remote), d.Data)
+	m.mux.InputFrom(now, toMSP(d.Local), toMSP(d.Remote), d.Data, originOf(&d))
 	d.Release()
 	return nil
 }
@@ -111,6 +112,7 @@ func (m *Manual) Recv(now time.Time) error {
 // harmless.
 func (m *Manual) Processing(now time.Time) (next time.Time) {
 	m.failIfDown()
+	m.failRestarted()
 	m.mux.Advance(now)
 	for s := range m.sockets {
 		s.process(now)

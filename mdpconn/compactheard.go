@@ -73,7 +73,7 @@ func (r *receiver) compact(h session.Head, data []byte) {
 		return
 	}
 	if begun {
-		n.keyed(p, r.now)
+		n.keyed(p, s.Peer().Boot, r.now)
 	}
 	r.items(p, s, plain)
 }
@@ -107,6 +107,7 @@ func (r *receiver) heardCompact(own *ownIdentity, pair pair) *peer {
 // was read into.
 func (r *receiver) items(p *peer, s *session.Session, plain []byte) {
 	n := r.node
+	r.boot = s.Peer().Boot
 	items := session.NewItems(plain)
 	for items.Next(&r.item) {
 		switch r.item.Kind {
@@ -132,6 +133,7 @@ func (r *receiver) compactDatagram(p *peer) {
 		Local:  Addr{p.local, Port(r.item.Ports.Destination)},
 		Remote: Addr{p.remote, Port(r.item.Ports.Source)},
 		Data:   r.item.Data,
+		Made:   r.boot,
 	}
 	n.mu.Lock()
 	p.path.received++

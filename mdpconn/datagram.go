@@ -42,6 +42,12 @@ type Datagram struct {
 	// with Config.NoSessions, or at a servald daemon.
 	Early bool
 
+	// Made says of a datagram received when the peer made it, in microseconds of
+	// Unix time by the peer's clock; under session keys, when the peer's node was
+	// started that has them, so that it was not before. 0 if nothing is known. It is
+	// there to be compared with what a RestartHandler is told.
+	Made int64
+
 	// buf holds Data of a received datagram; nil if Data is somebody else's.
 	buf *buffer
 }

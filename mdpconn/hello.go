@@ -25,7 +25,6 @@ type helloing struct {
 	at    time.Time // when the next hello may go along with a datagram
 	rate  bucket    // of the peer's offers
 	boot  int64     // of the peer, of its last session that stood; 0: there was none
-	next  int64     // the same, of a session that does not stand yet
 }
 
 func newHelloing() helloing { return helloing{rate: newBucket(peerHelloRate, peerHellos)} }
@@ -104,9 +103,6 @@ func (r *receiver) hello(p *peer, data []byte) {
 		p = now
 	}
 	p.hello.pause(r.now)
-	if a.boot != 0 {
-		p.hello.next = a.boot
-	}
 	n.mu.Unlock()
 	if a.answer != nil {
 		n.count.sessions.answers.Add(1)
@@ -117,7 +113,7 @@ func (r *receiver) hello(p *peer, data []byte) {
 		o.free()
 	}
 	if a.current {
-		n.keyed(p, r.now)
+		n.keyed(p, a.boot, r.now)
 		n.confirm(p, r.from, r.now)
 	}
 }
@@ -133,22 +129,24 @@ func (n *Node) welcomesOffer(p *peer, now time.Time) bool {
 	return p.hello.rate.take(now) && (st.keyed || p.asked || n.helloRate.take(now))
 }
 
-// keyed notes that a session with a peer has become current.
-func (n *Node) keyed(p *peer, now time.Time) {
+// keyed notes that a session with a peer has become current, and when the peer
+// says in it that it was started. Only who has the session's keys can bring that
+// about.
+func (n *Node) keyed(p *peer, boot int64, now time.Time) {
 	n.mu.Lock()
 	if now := n.peers.all[p.pair]; now != nil {
 		p = now
 	}
 	p.able, p.keyed = true, true
 	p.hello.tries, p.hello.at = 0, time.Time{}
-	restarted := p.hello.boot != 0 && p.hello.boot != p.hello.next
-	p.hello.boot = p.hello.next
+	restarted := p.hello.boot != 0 && p.hello.boot != boot
+	p.hello.boot = boot
 	n.activateLocked(p)
 	n.mu.Unlock()
 	n.count.sessions.begun.Add(1)
 	if restarted {
 		n.count.sessions.restarts.Add(1)
-		n.tellRestart(p.pair)
+		n.tellRestart(p.pair, boot)
 	}
 	n.log.Debug("mdp session", "local", p.local, "peer", p.remote, "restarted", restarted)
 }

@@ -42,8 +42,9 @@ type receiver struct {
 	tag       [16]byte
 	nonce     boxNonce
 	item      session.Item
-	larger    bool // packets are too large for the buffers
-	keyed     bool // the datagram at hand came under session keys
+	larger    bool  // packets are too large for the buffers
+	keyed     bool  // the datagram at hand came under session keys
+	boot      int64 // when the peer was started that has them
 }
 
 func newReceiver(n *Node, source Link, l *nodeLink) *receiver {
@@ -344,7 +345,7 @@ func (r *receiver) authenticated(p *peer, plain []byte, buf *buffer, made int64)
 	}
 	d := Datagram{
 		Local: Addr{p.local, to}, Remote: Addr{p.remote, from},
-		Data: data, Queue: Queue(r.payload.Queue), TTL: r.payload.Remaining(), buf: buf,
+		Data: data, Queue: Queue(r.payload.Queue), TTL: r.payload.Remaining(), Made: made, buf: buf,
 	}
 	s, service, refused := r.heardAuthentic(p, direct, made, to)
 	hello := n.sessions != nil && to == portHello && from == portHello

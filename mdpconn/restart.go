@@ -6,14 +6,17 @@ package mdpconn
 //
 // HandleRestart is called once for each handler of a bound socket, on a receiving
 // goroutine, before anything that the peer says under the new keys is handed on. It
-// must not block. local is the identity of this node that the keys are for.
+// must not block. local is the identity of this node that the keys are for. boot
+// is when the peer was started, by its clock: a datagram whose Made is before that
+// is one of its former life. Those of the new life may have come already, in the
+// box; a recording of a hello brings nothing about, as it has no keys.
 type RestartHandler interface {
 	Handler
-	HandleRestart(local, remote SID)
+	HandleRestart(local, remote SID, boot int64)
 }
 
 // tellRestart tells the handlers of bound sockets that a peer has begun anew.
-func (n *Node) tellRestart(p pair) {
+func (n *Node) tellRestart(p pair, boot int64) {
 	var told []sink
 	n.mu.Lock()
 	for _, s := range n.ports.bound {
@@ -26,7 +29,7 @@ func (n *Node) tellRestart(p pair) {
 	}
 	n.mu.Unlock()
 	for _, s := range told {
-		s.handler.(RestartHandler).HandleRestart(p.local, p.remote)
+		s.handler.(RestartHandler).HandleRestart(p.local, p.remote, boot)
 	}
 }
 

@@ -196,7 +196,7 @@ type toldInbox struct {
 	told chan mdpconn.SID
 }
 
-func (b toldInbox) HandleRestart(_, remote mdpconn.SID) { b.told <- remote }
+func (b toldInbox) HandleRestart(_, remote mdpconn.SID, _ int64) { b.told <- remote }
 
 func TestRestartIsTold(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

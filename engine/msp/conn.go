@@ -58,6 +58,8 @@ type Conn struct {
 	heard      bool         // a packet has arrived: no FIRST any more
 	plain      bool         // one without FIRST has: the peer has heard us
 	heardData  bool         // a message has arrived
+	early      bool         // heard, and only before there were session keys
+	made       int64        // Origin.Made of what was heard first
 	announceAt time.Time    // the next ack-only FIRST; zero once heard or a message serves
 	announced  bool         // there was one
 	discard    bool         // nobody reads: take and drop what comes
@@ -151,7 +153,7 @@ func (c *Conn) State() State {
 	set(c.snd.shutdown, ShutdownLocal)
 	set(c.EOF(), ShutdownRemote)
 	set(c.cause != Open, Closed)
-	set(c.cause == TimedOut || c.cause == Failure, Failed)
+	set(c.cause == TimedOut || c.cause == Failure || c.cause == Restarted, Failed)
 	set(c.cause == Refused || c.cause == Reset, Stopped)
 	set(c.Room() > 0, DataOut)
 	return s

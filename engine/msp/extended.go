@@ -166,6 +166,7 @@ func (m *Mux) inputExtended(now time.Time, c *Conn, b []byte) {
 // the end.
 func (c *Conn) heardExtended(now time.Time) {
 	c.heardLife(now)
+	c.noteOrigin()
 	if !c.heard {
 		c.heard = true
 		c.announceAt = time.Time{}

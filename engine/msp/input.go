@@ -25,6 +25,7 @@ func (c *Conn) receive(now time.Time, p Packet) {
 		c.ackNow = true
 	}
 	c.idle.lastHeard = now
+	c.noteOrigin()
 	if !c.heard {
 		c.heard = true
 		c.announceAt = time.Time{}

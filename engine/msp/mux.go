@@ -27,6 +27,7 @@ type Mux struct {
 	byPeers   int           // connections that peers opened
 	budget    stream.Budget // of the windows of extended connections
 
+	origin Origin  // of the packet at hand
 	dirty  []*Conn // to be polled
 	events []*Conn // with news for the driver
 	out    Emit    // during Poll
@@ -87,6 +88,12 @@ func (m *Mux) newConn(now time.Time, t tuple) *Conn {
 
 // Input takes an MSP packet that arrived for a bound port. b is not kept.
 func (m *Mux) Input(now time.Time, local, remote Addr, b []byte) {
+	m.InputFrom(now, local, remote, b, Origin{})
+}
+
+// InputFrom is Input with what is known of the packet.
+func (m *Mux) InputFrom(now time.Time, local, remote Addr, b []byte, from Origin) {
+	m.origin = from
 	p, err := ParsePacket(b)
 	if err != nil {
 		m.stats.Malformed++

@@ -13,7 +13,7 @@ const (
 	ShutdownLocal                    // nothing more can be sent
 	ShutdownRemote                   // the peer's SHUTDOWN was delivered: nothing more comes
 	Closed                           // over, for whatever reason
-	Failed                           // closed by a time-out, or by a failure below (stock: ERROR)
+	Failed                           // closed by a time-out, a restart of the peer or a failure below (stock: ERROR)
 	DataOut                          // there is room for another message
 	Stopped                          // closed by a STOP from the peer
 )
@@ -37,16 +37,17 @@ func (s State) String() string {
 type Cause byte
 
 const (
-	Open     Cause = iota // it has not ended
-	Finished              // both directions shut down and delivered (§8.1)
-	Refused               // STOP answered our first packets (§6.3)
-	Reset                 // STOP came later (§8.3)
-	TimedOut              // 10 s of silence (§7)
-	Aborted               // we aborted it (§8.3)
-	Failure               // the layer below failed
+	Open      Cause = iota // it has not ended
+	Finished               // both directions shut down and delivered (§8.1)
+	Refused                // STOP answered our first packets (§6.3)
+	Reset                  // STOP came later (§8.3)
+	TimedOut               // 10 s of silence (§7)
+	Aborted                // we aborted it (§8.3)
+	Failure                // the layer below failed
+	Restarted              // the peer has begun anew, and knows nothing of it (Mux.Restarted)
 )
 
-var causeNames = [...]string{"open", "finished", "refused", "reset", "timed out", "aborted", "failed"}
+var causeNames = [...]string{"open", "finished", "refused", "reset", "timed out", "aborted", "failed", "peer restarted"}
 
 // String gives the cause in words.
 func (c Cause) String() string { return causeNames[c] }
