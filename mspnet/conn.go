@@ -21,7 +21,8 @@ const MaxMessage = msp.MaxMessage
 //   - os.ErrDeadlineExceeded: a deadline is over;
 //   - net.ErrClosed: the connection, or its node, was closed here;
 //   - syscall.ECONNREFUSED: the peer refused (after an early Dial);
-//   - syscall.ECONNRESET: the peer aborted;
+//   - syscall.ECONNRESET: the peer aborted, or its node was restarted and knows
+//     nothing of the connection, which the text says;
 //   - syscall.ETIMEDOUT: nothing was heard of the peer for 10 seconds, or
 //     between nodes of this package, where nothing was to be heard, for 20;
 //   - syscall.EPIPE: a write after CloseWrite;
@@ -124,6 +125,21 @@ func (c *Conn) Flush(ctx context.Context) error { return c.opError("write", c.c.
 // becomes of the connection behind the peer's end, where reads only give io.EOF;
 // a Write tells why.
 func (c *Conn) Done() <-chan struct{} { return c.c.Done() }
+
+// Early reports whether all that has arrived of the connection so far came before
+// there were session keys, as 0-RTT data does in TLS and QUIC: what was read then
+// has no forward secrecy, and somebody may have recorded and repeated it
+// (docs/extension.md §10.1). It is false before anything has arrived, and from the
+// first packet under session keys on: that one proves that the peer takes part in
+// the connection, and so that what was read is no replay. It does not become true
+// again. A server that must not act on a replay reads a request, and while Early is
+// true answers something harmless and waits for what the peer says to that.
+//
+// With a peer that has no session keys, as a stock node, it stays true. On a node
+// without them (mdpconn.Config.NoSessions, or one at a servald daemon) it is always
+// false, and says nothing: all that it gets is as early data is, and it has no
+// better. Between identities of one node nothing is early.
+func (c *Conn) Early() bool { return c.c.Early() }
 
 // Stats returns the connection's counters.
 func (c *Conn) Stats() Stats { return c.c.Stats() }
