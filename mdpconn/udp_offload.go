@@ -17,6 +17,7 @@ const (
 // it all of it is off, and packets are written and read one by one.
 type offload struct {
 	sends    atomic.Bool // the socket segments what it is given
+	worked   atomic.Bool // it did so once
 	receives bool        // the socket gives several packets at once
 
 	// Of the one reader.
@@ -55,13 +56,16 @@ func (u *udpLink) writeRun(ps []Packet) bool {
 	}
 	var control [64]byte
 	_, _, err := u.conn.WriteMsgUDPAddrPort(b, appendSegmentSize(control[:0], len(ps[0].Data)), ps[0].Addr)
-	if err == nil {
-		return true
+	if err != nil {
+		if offloadEnds(err, u.offload.worked.Load()) {
+			u.offload.sends.Store(false)
+		}
+		return false
 	}
-	if isOffloadError(err) {
-		u.offload.sends.Store(false) // for good: a device on the way cannot, or the kernel
+	if !u.offload.worked.Load() {
+		u.offload.worked.Store(true)
 	}
-	return false
+	return true
 }
 
 // readSeveral reads at least one packet, and as many of those that came with it

@@ -3,7 +3,6 @@ package mdpconn
 import (
 	"encoding/binary"
 	"errors"
-	"net"
 	"syscall"
 	"unsafe"
 
@@ -66,10 +65,10 @@ func segmentSize(control []byte) int {
 	return 0
 }
 
-// isOffloadError reports whether the kernel said that it cannot segment: EIO from
-// a device without checksums in hardware, EINVAL for a size that does not fit the
-// path, or for want of the option.
-func isOffloadError(err error) bool {
-	var op *net.OpError
-	return errors.As(err, &op) && (errors.Is(err, syscall.EIO) || errors.Is(err, syscall.EINVAL) || errors.Is(err, syscall.EMSGSIZE))
+// offloadEnds reports whether an error of a segmented write says that no other
+// will pass: EIO from a device without checksums in hardware, and EINVAL if none
+// ever passed, as of a kernel that does not know the option. Later EINVAL is of
+// packets larger than their path takes, as EMSGSIZE is, which newer kernels give.
+func offloadEnds(err error, worked bool) bool {
+	return errors.Is(err, syscall.EIO) || errors.Is(err, syscall.EINVAL) && !worked
 }

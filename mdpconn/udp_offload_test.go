@@ -55,15 +55,25 @@ func offloadPair(t *testing.T) (from, to *udpLink) {
 	return from, to
 }
 
-// exchange writes packets of many sizes, reads them in portions, and compares.
+// exchange has packets of many sizes carried.
 func exchange(t *testing.T, from, to *udpLink) {
 	t.Helper()
-	var sent []Packet
+	var sizes []int
 	for i := range 100 {
 		size := 700
 		if i%9 == 0 {
 			size = 1 + 11*i
 		}
+		sizes = append(sizes, size)
+	}
+	carry(t, from, to, sizes...)
+}
+
+// carry writes packets, reads them in portions, and compares.
+func carry(t *testing.T, from, to *udpLink, sizes ...int) {
+	t.Helper()
+	var sent []Packet
+	for i, size := range sizes {
 		sent = append(sent, Packet{to.LocalAddr(), bytes.Repeat([]byte{byte(i)}, size)})
 	}
 	if n, err := from.WritePackets(sent); n != len(sent) || err != nil {
