@@ -1,7 +1,9 @@
 package mdpconn_test
 
 import (
+	"bytes"
 	"net/netip"
+	"slices"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -149,6 +151,49 @@ func TestInterfaceIndex(t *testing.T) {
 		}
 		if seen[0] == 0 || seen[1] == 0 {
 			t.Errorf("packets by interface: %v", seen)
+		}
+	})
+}
+
+// What goes out under session keys on the second interface arrives, and so do
+// notices. The interface's index was written into them: nothing got through once
+// there were keys, and a stranger's packet ended the program.
+func TestSecondInterfaceUnderSessionKeys(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		network := memnet.New(memnet.Config{})
+		host := &fakeHost{addrs: map[string]netip.Prefix{"eth0": netip.MustParsePrefix("10.0.9.1/8")}}
+		c := &connected{network: network}
+		c.a = interfaceNode(t, network, host, mdpconn.Interface{Match: "eth*", Type: mdpconn.Ethernet})
+		host.set(map[string]netip.Prefix{"eth0": netip.MustParsePrefix("10.0.9.1/8"), "eth1": netip.MustParsePrefix("10.0.9.2/8")})
+		time.Sleep(6 * time.Second)
+		eth0 := c.a.LinkAddrs()[0]
+		network.SetDrop(func(e memnet.Event) bool { return e.From == eth0 || e.To == eth0 })
+		c.lb = network.Link()
+		var err error
+		if c.b, err = mdpconn.NewNode(mdpconn.Config{Links: []mdpconn.Link{c.lb}}); err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { c.b.Close() })
+		c.sa, c.ia = bind(t, c.a, mdpconn.Addr{Port: 1000})
+		c.sb, c.ib = bind(t, c.b, mdpconn.Addr{Port: 2000})
+		c.a.AddHint(c.b.Primary(), c.lb.LocalAddr())
+		c.chat(t, 5*time.Second)
+		if quietA, quietB := c.chat(t, 10*time.Second); quietA > 100*time.Millisecond || quietB > 100*time.Millisecond {
+			t.Errorf("quiet for %v, %v", quietA, quietB)
+		}
+		if sent := c.a.Stats().Sessions.Sent; sent < 100 {
+			t.Errorf("%d packets under session keys", sent)
+		}
+		strange := append([]byte{0x4d}, bytes.Repeat([]byte{30}, 40)...)
+		tape := record(t, network)
+		if _, err := network.Link().WritePackets([]mdpconn.Packet{{Addr: c.a.LinkAddrs()[1], Data: strange}}); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(10 * time.Millisecond)
+		tape.mu.Lock()
+		defer tape.mu.Unlock()
+		if !slices.ContainsFunc(tape.packets, func(p taped) bool { return string(p.data) == "\x4e\x1e\x1e\x1e\x1e" }) {
+			t.Error("no notice to a packet of an unknown session")
 		}
 	})
 }

@@ -323,12 +323,17 @@ func (n *Node) write(l *nodeLink, ps []Packet) (refused int) {
 }
 
 // withInterface gives copies of packets that name the sender's interface in
-// their envelope (docs/overlay.md §3). Packets are built before it is known where
-// they go to, and may go to several places.
+// their envelope (docs/overlay.md §3), if they have one: compact form and notices
+// have not. Packets are built before it is known where they go to, and may go to
+// several places.
 func withInterface(ps []Packet, index byte) []Packet {
 	named := make([]Packet, len(ps))
 	for i := range ps {
 		data := ps[i].Data
+		if data[0] > overlay.MaxVersion {
+			named[i] = ps[i]
+			continue
+		}
 		at := overlay.EnvelopeFlags(data)
 		b := make([]byte, 0, len(data)+1)
 		b = append(b, data[:at]...)
