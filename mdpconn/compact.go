@@ -24,8 +24,9 @@ const (
 type compactor struct {
 	node  *Node
 	pair  pair
-	limit int  // of a packet, in bytes
-	probe bool // a link may refuse them
+	limit int   // of a packet, in bytes
+	probe bool  // the one packet is a probe, which the link may refuse
+	err   error // with which it did
 
 	n       int                 // packets begun
 	ends    [compactPackets]int // where their plaintexts end in room
@@ -41,7 +42,7 @@ var compactorPool = sync.Pool{New: func() any { return new(compactor) }}
 // frees it.
 func (n *Node) compactor(p pair, limit int) *compactor {
 	c := compactorPool.Get().(*compactor)
-	c.node, c.pair, c.limit, c.n, c.probe = n, p, limit, 0, false
+	c.node, c.pair, c.limit, c.n, c.probe, c.err = n, p, limit, 0, false, nil
 	return c
 }
 
@@ -141,7 +142,7 @@ func (c *compactor) flush(targets []target, now time.Time) {
 			c.packets[j].Addr = targets[i].addr
 		}
 		if c.probe {
-			targets[i].link.link.WritePackets(c.packets[:n])
+			c.err = targets[i].link.writeProbe(c.packets[0])
 			continue
 		}
 		c.node.write(targets[i].link, c.packets[:n])

@@ -5,6 +5,9 @@ import (
 	"time"
 )
 
+// ErrTooLarge is the error of a packet larger than the system sends at once.
+var ErrTooLarge error = errTooLarge
+
 // NextWake tells when the maintenance goroutine wakes of itself; zero if never.
 func (n *Node) NextWake() time.Time {
 	n.mu.Lock()

@@ -60,6 +60,16 @@ func (p *pacedLink) WritePackets(ps []Packet) (int, error) {
 	return len(ps), nil
 }
 
+// WriteProbe sends a probe at once, beside the pace, if the link does: there are
+// few.
+func (p *pacedLink) WriteProbe(packet Packet) error {
+	if w, ok := p.Link.(probingLink); ok {
+		return w.WriteProbe(packet)
+	}
+	_, err := p.WritePackets([]Packet{packet})
+	return err
+}
+
 // waiting gives how many packets wait.
 func (p *pacedLink) waiting() int {
 	p.mu.Lock()

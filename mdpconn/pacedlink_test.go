@@ -87,3 +87,33 @@ func TestPacedLinkLate(t *testing.T) {
 		}
 	})
 }
+
+// A probe leaves at once, by what the paced link has for probes.
+func TestPacedLinkProbe(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		inner := new(probedLink)
+		l := newPacedLink(inner, (&Interface{Type: WiFi}).timing(), new(counters))
+		defer l.Close()
+		at := netip.MustParseAddrPort("192.0.2.1:4110")
+		l.WritePackets(slices.Repeat([]Packet{{at, []byte{1}}}, 50))
+		n := nodeLink{link: l}
+		if err := n.writeProbe(Packet{at, []byte{2}}); err != errTooLarge || inner.probes != 1 {
+			t.Errorf("%d probes, %v", inner.probes, err)
+		}
+		// On this host it is a packet like others.
+		if err := n.writeProbe(Packet{netip.MustParseAddrPort("127.0.0.1:4110"), []byte{2}}); err != nil || inner.probes != 1 {
+			t.Errorf("%d probes, %v", inner.probes, err)
+		}
+	})
+}
+
+// A probedLink takes no probe.
+type probedLink struct {
+	writtenLink
+	probes int
+}
+
+func (l *probedLink) WriteProbe(Packet) error {
+	l.probes++
+	return errTooLarge
+}

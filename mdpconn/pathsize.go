@@ -2,6 +2,7 @@ package mdpconn
 
 import (
 	"crypto/rand"
+	"errors"
 	"net"
 	"net/netip"
 	"time"
@@ -104,13 +105,28 @@ func (s *pathSize) unanswered(now, heard time.Time) {
 	s.tries++
 	switch {
 	case s.probe == s.size && s.tries < checkTries, s.probe != s.size && s.tries < probeTries:
-	case s.probe != s.size: // refused
-		s.most, s.probe, s.tries = s.probe-1, 0, 0
-	case heard.After(s.sent): // smaller ones arrive
-		s.reset(s.at, s.size-1, now)
+	case s.probe != s.size, heard.After(s.sent): // smaller ones arrive
+		s.tooLarge(now)
 	default:
 		s.probe, s.tries = 0, 0 // nothing arrives: that is not for the size to mend
 		s.nextAt = now.Add(checkEvery)
+	}
+}
+
+// tooLarge notes that the size of the probe under way does not pass.
+func (s *pathSize) tooLarge(now time.Time) {
+	if s.probe == s.size { // it did before
+		s.reset(s.at, s.size-1, now)
+		return
+	}
+	s.most, s.probe, s.tries = s.probe-1, 0, 0
+}
+
+// refused notes that the link did not take a probe for its size. Nothing else
+// needs to be tried to know that it does not pass.
+func (s *pathSize) refused(token [session.TokenSize]byte, now time.Time) {
+	if s.probe != 0 && token == s.token {
+		s.tooLarge(now)
 	}
 }
 
@@ -142,7 +158,7 @@ func (n *Node) sizeLocked(p *peer, compact int, now time.Time) (size, probe int)
 }
 
 // sendProbe sends a ping padded to a size to a peer's endpoint. A link that
-// refuses it is no error: the size is.
+// refuses it for its size answers the question.
 func (n *Node) sendProbe(p *peer, to endpoint, size int, token [session.TokenSize]byte, now time.Time) {
 	c := n.compactor(p.pair, size)
 	defer c.free()
@@ -153,6 +169,11 @@ func (n *Node) sendProbe(p *peer, to endpoint, size int, token [session.TokenSiz
 	c.ends[0] = end
 	c.probe = true
 	c.flush([]target{{endpoint: to}}, now)
+	if errors.Is(c.err, errTooLarge) {
+		n.mu.Lock()
+		defer n.mu.Unlock()
+		p.size.refused(token, now)
+	}
 }
 
 // ponged handles a pong.

@@ -1,6 +1,7 @@
 package mdpconn_test
 
 import (
+	"net"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -16,6 +17,24 @@ type sizedLink struct {
 }
 
 func (l sizedLink) MaxPacket() int { return l.most }
+
+// A tightLink is a sizedLink that refuses packets larger than others say, as a
+// socket does where the device takes less.
+type tightLink struct {
+	sizedLink
+	takes   int
+	refused map[int]int // how often, by size
+}
+
+func (l tightLink) WritePackets(ps []mdpconn.Packet) (int, error) {
+	for i := range ps {
+		if len(ps[i].Data) > l.takes {
+			l.refused[len(ps[i].Data)]++
+			return i, &net.OpError{Op: "write", Err: mdpconn.ErrTooLarge}
+		}
+	}
+	return l.sizedLink.WritePackets(ps)
+}
 
 // meetSized is meet with links that take packets of some size.
 func meetSized(t *testing.T, network *memnet.Network, most int, config mdpconn.Config) *connected {
@@ -100,6 +119,38 @@ func TestPathSize(t *testing.T) {
 			})
 		})
 	}
+}
+
+// What the link itself refuses is tried once, and not waited for.
+func TestPathSizeRefusedByLink(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		network := memnet.New(memnet.Config{Impairment: memnet.Impairment{Delay: 10 * time.Millisecond}})
+		c := &connected{network: network, la: network.Link(), lb: network.Link()}
+		tight := tightLink{sizedLink{c.la, 1472}, 1300, make(map[int]int)}
+		for n, l := range map[**mdpconn.Node]mdpconn.Link{&c.a: tight, &c.b: c.lb} {
+			node, err := mdpconn.NewNode(mdpconn.Config{Links: []mdpconn.Link{l}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { node.Close() })
+			*n = node
+		}
+		c.sa, c.ia = bind(t, c.a, mdpconn.Addr{Port: 1000})
+		c.sb, c.ib = bind(t, c.b, mdpconn.Addr{Port: 2000})
+		c.a.AddHint(c.b.Primary(), c.lb.LocalAddr())
+		c.chat(t, time.Second)
+		if most := c.most(); most < 1230 || most > 1280 {
+			t.Errorf("MaxDatagram %d after a second, want that of 1300 bytes or a little less", most)
+		}
+		if len(tight.refused) == 0 {
+			t.Error("the link refused nothing")
+		}
+		for size, k := range tight.refused {
+			if k != 1 {
+				t.Errorf("%d bytes were tried %d times", size, k)
+			}
+		}
+	})
 }
 
 // A size that stops passing is given up within seconds, and found again where it

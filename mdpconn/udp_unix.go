@@ -9,6 +9,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// errTooLarge is the error of a packet larger than what the system sends at once.
+const errTooLarge = unix.EMSGSIZE
+
 // controlUDP prepares a socket: for broadcasts, and if share for a port that
 // others share as well. On Linux SO_REUSEADDR lets several sockets receive the
 // same broadcast; the BSDs want SO_REUSEPORT too.

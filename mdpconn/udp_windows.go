@@ -6,6 +6,9 @@ import (
 	"golang.org/x/sys/windows"
 )
 
+// errTooLarge is the error of a packet larger than what the system sends at once.
+const errTooLarge = windows.WSAEMSGSIZE
+
 // controlUDP prepares a socket: for broadcasts, and if share for a port that
 // others share as well.
 func controlUDP(share bool) func(network, address string, c syscall.RawConn) error {
