@@ -50,3 +50,10 @@ func OnHost(config Config, h TestHost) Config {
 
 // AsksFor reports whether a question may mean a service.
 var AsksFor = asksFor
+
+// Registered gives how many services the node answers for.
+func (n *Node) Registered() int {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return len(n.services.registered)
+}

@@ -59,11 +59,9 @@ type daemon struct {
 	granted  map[Addr]int // bindings at the daemon, with the number of leases
 	nextTry  time.Time    // when to come back; zero: at once
 	tryWait  time.Duration
-	isSilent bool // it was logged
-
-	// Guarded by the node's mutex.
-	serving int     // services that are registered
-	service *Socket // port 11, while there are any
+	isSilent bool    // it was logged
+	serving  int     // services that are registered
+	service  *Socket // port 11, while there are any
 
 	// mu guards what follows.
 	mu      sync.Mutex
@@ -71,7 +69,7 @@ type daemon struct {
 	lost    *DaemonError // why conn is nil
 	untold  *DaemonError // what handlers are still to be told
 	toldOff bool         // handlers were told that it is gone, and not yet that it is back
-	closing []*Socket    // closed sockets whose leases are to end
+	left    []func()     // what is left to who has the turn
 	closed  bool
 }
 
@@ -114,21 +112,38 @@ func (d *daemon) begin() bool {
 	}
 }
 
-// end gives the turn back, when nothing is left to release.
+// end gives the turn back, when nothing is left to do.
 func (d *daemon) end() {
 	for {
 		d.mu.Lock()
-		closing := d.closing
-		d.closing = nil
-		if len(closing) == 0 {
+		left := d.left
+		d.left = nil
+		if len(left) == 0 {
 			<-d.turn
 			d.mu.Unlock()
 			return
 		}
 		d.mu.Unlock()
-		for _, s := range closing {
-			d.endLease(s)
+		for _, f := range left {
+			f()
 		}
+	}
+}
+
+// leave has f called by who has the turn: here if nobody has. It does not wait
+// for others.
+func (d *daemon) leave(f func()) {
+	d.mu.Lock()
+	d.left = append(d.left, f)
+	turn := false
+	select {
+	case d.turn <- struct{}{}:
+		turn = true
+	default:
+	}
+	d.mu.Unlock()
+	if turn {
+		d.end()
 	}
 }
 

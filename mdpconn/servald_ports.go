@@ -35,6 +35,11 @@ func (d *daemon) bind(local Addr, h Handler) (*Socket, error) {
 		return nil, net.ErrClosed
 	}
 	defer d.end()
+	return d.bindNow(local, h)
+}
+
+// bindNow binds an address. The caller has the turn.
+func (d *daemon) bindNow(local Addr, h Handler) (*Socket, error) {
 	if err := d.ready(); err != nil {
 		return nil, err
 	}
@@ -183,23 +188,10 @@ func (d *daemon) release(l *lease) {
 	l.addrs = nil
 }
 
-// unbind ends the lease of a closed socket: now if nobody has the turn, else it
-// is left to who has.
-func (d *daemon) unbind(s *Socket) {
-	d.mu.Lock()
-	d.closing = append(d.closing, s)
-	turn := false
-	select {
-	case d.turn <- struct{}{}:
-		turn = true
-	default:
-	}
-	d.mu.Unlock()
-	if turn {
-		d.end()
-	}
-}
+// unbind ends the lease of a closed socket.
+func (d *daemon) unbind(s *Socket) { d.leave(func() { d.endLease(s) }) }
 
+// endLease does so. The caller has the turn.
 func (d *daemon) endLease(s *Socket) {
 	if l := d.leases[s]; l != nil {
 		delete(d.leases, s)

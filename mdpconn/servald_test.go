@@ -4,7 +4,6 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"math/rand/v2"
 	"net"
 	"net/netip"
@@ -634,24 +633,4 @@ func TestServaldSendAnything(t *testing.T) {
 	if sent < 200 {
 		t.Errorf("only %d datagrams were sent", sent)
 	}
-}
-
-// TestServaldServices: services are registered and found through daemons, in the
-// clear first and then enciphered; the port is released with the last one.
-func TestServaldServices(t *testing.T) {
-	daemons := onServald(t, 1, 1)
-	near, far := servaldNode(t, daemons[0], ""), servaldNode(t, daemons[1], "")
-	first, second := register(t, far, "chat", 5000), register(t, far, "files", 80)
-	got := make(map[string]bool)
-	err := near.LookupServices(t.Context(), "", func(s mdpconn.Service) bool {
-		got[fmt.Sprintf("%s %v verified=%v", s.Name, s.Addr, s.Verified)] = true
-		return len(got) < 2
-	})
-	if err != nil || !got[at(far, "chat", 5000)] || !got[at(far, "files", 80)] {
-		t.Errorf("found %v, %v", got, err)
-	}
-	first()
-	second()
-	daemons[1].Await(func(bs []servaldtest.Binding) bool { return len(bs) == 0 })
-	register(t, far, "chat", 5000)()
 }

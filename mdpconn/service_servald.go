@@ -1,6 +1,7 @@
 package mdpconn
 
 import (
+	"net"
 	"time"
 
 	"mesh.example/msp/mdpconn/servald"
@@ -11,33 +12,28 @@ import (
 
 // serveServices binds that port, once for all services.
 func (d *daemon) serveServices() (stop func(), err error) {
-	n := d.node
-	n.mu.Lock()
-	first := d.serving == 0
-	d.serving++
-	n.mu.Unlock()
-	if first {
-		s, err := d.bind(Addr{SID: Primary, Port: portService}, serviceHandler{d})
-		n.mu.Lock()
-		if d.service = s; err != nil {
-			d.serving--
-		}
-		n.mu.Unlock()
+	if !d.begin() {
+		return nil, net.ErrClosed
+	}
+	defer d.end()
+	if d.serving == 0 {
+		s, err := d.bindNow(Addr{SID: Primary, Port: portService}, serviceHandler{d})
 		if err != nil {
 			return nil, err
 		}
+		d.service = s
 	}
-	return func() {
-		n.mu.Lock()
-		var s *Socket
-		if d.serving--; d.serving == 0 {
-			s, d.service = d.service, nil
-		}
-		n.mu.Unlock()
-		if s != nil {
-			s.Close()
-		}
-	}, nil
+	d.serving++
+	return func() { d.leave(d.serveLess) }, nil
+}
+
+// serveLess releases the port with the last service. The caller has the turn.
+func (d *daemon) serveLess() {
+	if d.serving--; d.serving == 0 {
+		d.service.close()
+		d.endLease(d.service)
+		d.service = nil
+	}
 }
 
 // A serviceHandler answers questions that came enciphered.

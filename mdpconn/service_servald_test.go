@@ -1,0 +1,76 @@
+package mdpconn_test
+
+import (
+	"errors"
+	"fmt"
+	"runtime"
+	"syscall"
+	"testing"
+
+	"mesh.example/msp/mdpconn"
+	"mesh.example/msp/mdpconn/servald/servaldtest"
+)
+
+// TestServaldServices: services are registered and found through daemons, in the
+// clear first and then enciphered; the port is released with the last one.
+func TestServaldServices(t *testing.T) {
+	daemons := onServald(t, 1, 1)
+	near, far := servaldNode(t, daemons[0], ""), servaldNode(t, daemons[1], "")
+	first, second := register(t, far, "chat", 5000), register(t, far, "files", 80)
+	got := make(map[string]bool)
+	err := near.LookupServices(t.Context(), "", func(s mdpconn.Service) bool {
+		got[fmt.Sprintf("%s %v verified=%v", s.Name, s.Addr, s.Verified)] = true
+		return len(got) < 2
+	})
+	if err != nil || !got[at(far, "chat", 5000)] || !got[at(far, "files", 80)] {
+		t.Errorf("found %v, %v", got, err)
+	}
+	first()
+	second()
+	daemons[1].Await(func(bs []servaldtest.Binding) bool { return len(bs) == 0 })
+	register(t, far, "chat", 5000)()
+}
+
+// TestServaldServicePortRefused: while the daemon refuses port 11 to a node, none
+// of the node's services passes for one that is served, also of those that are
+// registered while the first waits for the daemon's answer; and behind that they
+// are.
+func TestServaldServicePortRefused(t *testing.T) {
+	d := onServald(t, 1)[0]
+	first, second := servaldNode(t, d, ""), servaldNode(t, d, "")
+	release := register(t, first, "chat", 5000)
+
+	held, answer := make(chan struct{}), make(chan struct{})
+	go d.Await(func([]servaldtest.Binding) bool { // it handles nothing meanwhile
+		close(held)
+		<-answer
+		return true
+	})
+	<-held
+	const services = 10
+	errs := make(chan error)
+	for i := range services {
+		go func() {
+			_, err := second.RegisterService("files", mdpconn.Port(80+i))
+			errs <- err
+		}()
+	}
+	for second.Registered() < services {
+		runtime.Gosched()
+	}
+	close(answer)
+	for range services {
+		if err := <-errs; !errors.Is(err, syscall.EADDRINUSE) {
+			t.Errorf("registered with %v, want EADDRINUSE", err)
+		}
+	}
+	if n := second.Registered(); n != 0 {
+		t.Errorf("%d services are answered for", n)
+	}
+	release()
+	d.Await(func(bs []servaldtest.Binding) bool { return len(bs) == 0 })
+	register(t, second, "files", 80)
+	if bs := d.Bindings(); len(bs) != 1 || bs[0].Port != 11 {
+		t.Errorf("bound %v, want port 11", bs)
+	}
+}
