@@ -56,7 +56,9 @@ func CheckServiceName(name string) error {
 // (docs/overlay.md §9), which listens at an MDP port of the primary identity,
 // until release is called. Questions in the clear are answered in the clear, by
 // and for everybody in the mesh; enciphered ones enciphered. Several services may
-// have one name. In a node at a daemon the daemon's port 11 is bound meanwhile.
+// have one name. In a node at a daemon the daemon's port 11 is bound meanwhile, which
+// only one of the daemon's clients can: if another has it the error unwraps to
+// syscall.EADDRINUSE.
 func (n *Node) RegisterService(name string, port Port) (release func(), err error) {
 	if err := CheckServiceName(name); err != nil {
 		return nil, err

@@ -1,7 +1,10 @@
 package mdpconn
 
 import (
+	"errors"
+	"fmt"
 	"net"
+	"syscall"
 	"time"
 
 	"mesh.example/msp/mdpconn/servald"
@@ -19,13 +22,37 @@ func (d *daemon) serveServices() (stop func(), err error) {
 	if d.serving == 0 {
 		s, err := d.bindNow(Addr{SID: Primary, Port: portService}, serviceHandler{d})
 		if err != nil {
-			return nil, err
+			return nil, servicePortError(err)
 		}
 		d.service = s
 	}
 	d.serving++
 	return func() { d.leave(d.serveLess) }, nil
 }
+
+// servicePortError names the port in the error of a bind, whose caller knows only
+// that a listener was to have a name.
+func servicePortError(err error) error {
+	switch {
+	case errors.Is(err, portRefusedError{}):
+		return serviceRefusedError{}
+	case errors.Is(err, syscall.EADDRINUSE):
+		return fmt.Errorf("mdpconn: services are asked for at port %d, which this program has bound for something else: %w", portService, err)
+	}
+	return err
+}
+
+// A serviceRefusedError is the daemon's refusal of port 11. Another port would not
+// do.
+type serviceRefusedError struct{}
+
+func (serviceRefusedError) Error() string {
+	return "services are asked for at port 11 of servald's primary identity, which servald refuses, without telling why: " +
+		"most likely another program at this daemon has a service with a name, or had one when it crashed, and only one can: " +
+		"listen for both in one program, or without a name here, or over UDP, or at another daemon; after a crash restart the daemon"
+}
+
+func (serviceRefusedError) Unwrap() error { return syscall.EADDRINUSE }
 
 // serveLess releases the port with the last service. The caller has the turn.
 func (d *daemon) serveLess() {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
+	"strings"
 	"syscall"
 	"testing"
 
@@ -60,8 +61,14 @@ func TestServaldServicePortRefused(t *testing.T) {
 	}
 	close(answer)
 	for range services {
-		if err := <-errs; !errors.Is(err, syscall.EADDRINUSE) {
-			t.Errorf("registered with %v, want EADDRINUSE", err)
+		err := <-errs
+		if !errors.Is(err, syscall.EADDRINUSE) {
+			t.Fatalf("registered with %v, want EADDRINUSE", err)
+		}
+		for _, what := range []string{"port 11", "another program", "one program", "without a name"} {
+			if !strings.Contains(err.Error(), what) {
+				t.Errorf("the error is %q, want it to name %q", err, what)
+			}
 		}
 	}
 	if n := second.Registered(); n != 0 {
@@ -72,5 +79,16 @@ func TestServaldServicePortRefused(t *testing.T) {
 	register(t, second, "files", 80)
 	if bs := d.Bindings(); len(bs) != 1 || bs[0].Port != 11 {
 		t.Errorf("bound %v, want port 11", bs)
+	}
+}
+
+// TestServaldServicePortTaken: a node whose application has bound port 11 itself
+// says so to who gives a service a name.
+func TestServaldServicePortTaken(t *testing.T) {
+	n := servaldNode(t, onServald(t, 1)[0], "")
+	bind(t, n, mdpconn.Addr{Port: 11})
+	_, err := n.RegisterService("chat", 5000)
+	if !errors.Is(err, syscall.EADDRINUSE) || !strings.Contains(err.Error(), "port 11") {
+		t.Errorf("registered with %v, want EADDRINUSE and the port", err)
 	}
 }

@@ -30,7 +30,8 @@ type ListenConfig struct {
 	// Service, if set, is a name by which the listener can be found while it is
 	// open (LookupService): 1 … 63 letters, digits, '-', '_' or '.'. The node
 	// answers for it in the clear, so who asks near by learns of it. It stands for
-	// the primary identity: a listener of another one alone cannot have a name.
+	// the primary identity: a listener of another one alone cannot have a name. At
+	// a servald daemon only one program can have listeners with a name.
 	Service string
 
 	// Published keeps connections to the published protocol, as Dialer.Published
