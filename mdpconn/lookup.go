@@ -59,8 +59,9 @@ func (l *lookup) HandleDatagrams(batch []Datagram) {
 
 // LookupServices asks the mesh for services of a name, all of them if it is empty,
 // and calls found for each that answers, once, until found returns false or ctx is
-// done: then it returns nil, or ctx's error. found is called by the calling
-// goroutine. While it asks the node announces itself, so that answers find it.
+// done: then it returns nil, or ctx's error. The node's own services are among
+// them. found is called by the calling goroutine. While it asks the node announces
+// itself, so that answers find it.
 //
 // The question is a broadcast in the clear: who is looked for is no secret. Each
 // answer is asked for again enciphered, and shown when that came, or after

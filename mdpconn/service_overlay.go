@@ -7,7 +7,7 @@ import "mesh.example/msp/mdpconn/overlay"
 func (o overlayCarrier) serveServices() (stop func(), err error) { return func() {}, nil }
 
 // askServices floods a question in the clear, over all links and to each
-// neighbour.
+// neighbour. The node's own services answer at once.
 func (o overlayCarrier) askServices(from Port, question []byte) error {
 	n := o.n
 	p := overlay.Payload{
@@ -18,6 +18,12 @@ func (o overlayCarrier) askServices(from Port, question []byte) error {
 		return err
 	}
 	n.count.sent.lookups.Add(1)
+	n.mu.Lock()
+	l, answers := n.services.lookups[from], n.serviceAnswersLocked(question)
+	n.mu.Unlock()
+	for _, answer := range answers {
+		l.heard(o.primary(), answer, true)
+	}
 	return nil
 }
 

@@ -32,6 +32,25 @@ func TestServaldServices(t *testing.T) {
 	register(t, far, "chat", 5000)()
 }
 
+// TestServaldServicesOfTheNodeItself: a node finds its own services, those of other
+// nodes at its daemon, and proves them.
+func TestServaldServicesOfTheNodeItself(t *testing.T) {
+	d := onServald(t, 1)[0]
+	n, other := servaldNode(t, d, ""), servaldNode(t, d, "")
+	register(t, n, "chat", 5000)
+	for why, from := range map[string]*mdpconn.Node{"its own": n, "another's at the daemon": other} {
+		err := from.LookupServices(t.Context(), "chat", func(s mdpconn.Service) bool {
+			if want := (mdpconn.Service{Name: "chat", Addr: mdpconn.Addr{SID: n.Primary(), Port: 5000}, Verified: true}); s != want {
+				t.Errorf("%s: found %+v, want %+v", why, s, want)
+			}
+			return false
+		})
+		if err != nil {
+			t.Errorf("%s: %v", why, err)
+		}
+	}
+}
+
 // TestServaldServicePortRefused: while the daemon refuses port 11 to a node, none
 // of the node's services passes for one that is served, also of those that are
 // registered while the first waits for the daemon's answer; and behind that they

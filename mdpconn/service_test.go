@@ -85,6 +85,26 @@ func TestServicesAreFound(t *testing.T) {
 	}
 }
 
+// TestServicesOfTheNodeItself: a node finds its own services too, as it does at a
+// daemon (TestServaldServicesOfTheNodeItself).
+func TestServicesOfTheNodeItself(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n, _ := newNode(t, memnet.New(memnet.Config{}), mdpconn.Config{Identities: []*mdpconn.Identity{identity(t), identity(t)}})
+		register(t, n, "files", 80)
+		gone := register(t, n, "chat", 5000)
+		if got, want := lookUp(t, n, "chat", 10*time.Second), []string{at(n, "chat", 5000)}; !slices.Equal(got, want) {
+			t.Errorf("chat: %v, want %v", got, want)
+		}
+		if got, want := lookUp(t, n, "", 10*time.Second), []string{at(n, "chat", 5000), at(n, "files", 80)}; !slices.Equal(got, want) {
+			t.Errorf("all: %v, want %v", got, want)
+		}
+		gone()
+		if got := lookUp(t, n, "chat", 10*time.Second); got != nil {
+			t.Errorf("a service that is gone: %v", got)
+		}
+	})
+}
+
 // TestServiceUnproven: an answer in the clear that its SID does not repeat
 // enciphered is shown as such, after two seconds; and answers that are none, or to
 // another name, are not.

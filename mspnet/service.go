@@ -12,7 +12,8 @@ type Service = mdpconn.Service
 
 // LookupService asks the mesh around node, the default node if it is nil, for
 // listeners of a name and returns the first that answers and proves that the
-// answer is its own. It returns ctx's error if there is none before.
+// answer is its own. It may be a listener of node itself. It returns ctx's error
+// if there is none before.
 //
 // For all of them, also those that prove nothing, see [mdpconn.Node.LookupServices].
 func LookupService(ctx context.Context, node *mdpconn.Node, name string) (s Service, err error) {
