@@ -142,8 +142,7 @@ func (p *rawPayload) packet(left *puppet, n *mdpconn.Node, right *puppet) []byte
 	if p.flags&overlay.LegacyType != 0 {
 		b = append(b, byte(p.kind))
 	}
-	left.seq++
-	b = append(b, left.seq)
+	b = append(b, left.nextSeq())
 	b = binary.BigEndian.AppendUint16(b, uint16(len(p.body)))
 	return append(b, p.body...)
 }

@@ -18,10 +18,10 @@ type puppet struct {
 	network *memnet.Network
 	link    *memnet.Link
 	id      *mdpconn.Identity
-	seq     byte
 	known   overlay.SIDs // for abbreviations
 
-	mu    sync.Mutex
+	mu    sync.Mutex // guards what follows
+	seq   byte
 	heard []heardPayload
 }
 
@@ -84,10 +84,17 @@ func (p *puppet) handle(got mdpconn.Packet) {
 // say sends payloads.
 func (p *puppet) say(to netip.AddrPort, pls ...overlay.Payload) {
 	for i := range pls {
-		p.seq++
-		pls[i].Seq = p.seq
+		pls[i].Seq = p.nextSeq()
 	}
 	p.link.WritePackets([]mdpconn.Packet{{Addr: to, Data: packet(p.t, p.id.SID(), pls...)}})
+}
+
+// nextSeq gives the number of the next payload.
+func (p *puppet) nextSeq() byte {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.seq++
+	return p.seq
 }
 
 // take gives what was heard since the last take.
