@@ -140,11 +140,9 @@ func (r *receiver) askSignKey(own *ownIdentity, source SID) {
 func (n *Node) sendReadable(set *identitySet, own *ownIdentity, d *Datagram) error {
 	p := overlay.Payload{Type: overlay.TypeData, Body: plainBody(d.Remote.Port, d.Local.Port, d.Data)}
 	if d.Mode == Signed {
-		body, err := overlay.SignBody(nil, own.secret.sign, p.Body)
-		if err != nil {
+		if err := own.sign(&p); err != nil {
 			return err
 		}
-		p.Flags, p.Body = overlay.Signed, body
 	}
 	m := n.markOf(d)
 	p.TTL, p.Queue = m.ttl, m.queue
@@ -158,6 +156,17 @@ func (n *Node) sendReadable(set *identitySet, own *ownIdentity, d *Datagram) err
 		return n.deliverHere(d, own.sid)
 	}
 	return n.sendReadableTo(own, d.Remote.SID, &p)
+}
+
+// sign makes a signed payload of a plain one.
+func (own *ownIdentity) sign(p *overlay.Payload) error {
+	body, err := overlay.SignBody(nil, own.secret.sign, p.Body)
+	if err != nil {
+		return err
+	}
+	p.Flags |= overlay.Signed
+	p.Body = body
+	return nil
 }
 
 // deliverHere hands a readable datagram to the node's own sockets that accept it.

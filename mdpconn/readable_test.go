@@ -3,6 +3,7 @@ package mdpconn_test
 import (
 	"bytes"
 	"crypto/sha512"
+	"net/netip"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -141,14 +142,12 @@ func TestReadableAttacks(t *testing.T) {
 
 		// A key in a plain answer, though it holds, is not learnt.
 		id := liar.id
-		answer := overlay.KeyMap{Response: true, SignKey: [32]byte(id.SignKey())}
-		own := overlay.SID(id.SID())
-		copy(answer.Signature[:], id.Sign(own[:]))
+		answer := keyOf(id)
 		body, _ := overlay.AppendPorts(nil, overlay.Ports{Destination: 1, Source: 1})
 		liar.say(l.LocalAddr(), overlay.Payload{
 			Flags: overlay.OneHop, Destination: overlay.To(sid), Type: overlay.TypeData, Body: overlay.AppendKeyMap(body, &answer),
 		})
-		seed := bytes.Clone(signedBy(t, id, "true"))
+		seed := bytes.Clone(signedBy(t, id, overlay.Ports{Destination: 1000, Source: 2000}, "true"))
 		say := func(flags overlay.PayloadFlags) {
 			liar.say(l.LocalAddr(), overlay.Payload{
 				Flags: overlay.OneHop | overlay.Signed | flags, Destination: overlay.To(sid), Type: overlay.TypeData, Body: seed,
@@ -159,11 +158,7 @@ func TestReadableAttacks(t *testing.T) {
 		in.want(t, "signed, with the key from a plain answer")
 
 		// Enciphered it is, once it was asked for.
-		key, err := id.SharedKey(n.Primary())
-		if err != nil {
-			t.Fatal(err)
-		}
-		liar.say(l.LocalAddr(), sealed(t, key, n.Primary(), overlay.Ports{Destination: 1, Source: 1}, string(overlay.AppendKeyMap(nil, &answer))))
+		liar.tellKey(l.LocalAddr(), n.Primary())
 		time.Sleep(time.Second)
 		say(0)
 		in.want(t, "signed, with a proven key", "true")
@@ -186,10 +181,29 @@ func TestReadableAttacks(t *testing.T) {
 	})
 }
 
+// keyOf makes the answer to a question for a sign key.
+func keyOf(id *mdpconn.Identity) overlay.KeyMap {
+	m := overlay.KeyMap{Response: true, SignKey: [32]byte(id.SignKey())}
+	sid := id.SID()
+	copy(m.Signature[:], id.Sign(sid[:]))
+	return m
+}
+
+// tellKey tells a node the puppet's sign key, enciphered.
+func (p *puppet) tellKey(at netip.AddrPort, to mdpconn.SID) {
+	key, err := p.id.SharedKey(to)
+	if err != nil {
+		p.t.Error(err)
+		return
+	}
+	answer := keyOf(p.id)
+	p.say(at, sealed(p.t, key, to, overlay.Ports{Destination: 1, Source: 1}, string(overlay.AppendKeyMap(nil, &answer))))
+}
+
 // signedBy makes the body of a signed datagram.
-func signedBy(t *testing.T, id *mdpconn.Identity, data string) []byte {
+func signedBy(t *testing.T, id *mdpconn.Identity, ports overlay.Ports, data string) []byte {
 	t.Helper()
-	plain, err := overlay.AppendPorts(nil, overlay.Ports{Destination: 1000, Source: 2000})
+	plain, err := overlay.AppendPorts(nil, ports)
 	if err != nil {
 		t.Fatal(err)
 	}

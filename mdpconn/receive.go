@@ -274,7 +274,7 @@ func (r *receiver) plain(mode overlay.Mode, own *ownIdentity, source SID) {
 	switch d := &r.node.count.dropped; {
 	case err != nil:
 		d.malformed.Add(1)
-	case mode == overlay.ModePlain && r.service(own, source, ports, data):
+	case r.service(mode, own, source, ports, data):
 	case mode != overlay.ModePlain || Port(ports.Destination) != portLinkState || r.payload.Flooded():
 		r.readable(mode, own, source, ports)
 	case r.neighbour == nil || source != r.sender:

@@ -54,10 +54,10 @@ func CheckServiceName(name string) error {
 
 // RegisterService has the node answer questions for a service of that name
 // (docs/overlay.md §9), which listens at an MDP port of the primary identity,
-// until release is called. Questions in the clear are answered in the clear, by
-// and for everybody in the mesh; enciphered ones enciphered. Several services may
-// have one name. In a node at a daemon the daemon's port 11 is bound meanwhile, which
-// only one of the daemon's clients can: if another has it the error unwraps to
+// until release is called. Questions are answered in the mode in which they come,
+// those in the clear for everybody in the mesh. Several services may have one name.
+// In a node at a daemon the daemon's port 11 is bound meanwhile, which only one of
+// the daemon's clients can: if another has it the error unwraps to
 // syscall.EADDRINUSE.
 func (n *Node) RegisterService(name string, port Port) (release func(), err error) {
 	if err := CheckServiceName(name); err != nil {
@@ -131,6 +131,13 @@ func asksFor(question string, s overlay.Service) bool {
 		}
 	}
 	return false
+}
+
+// hasServices reports whether any is registered.
+func (n *Node) hasServices() bool {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return len(n.services.registered) > 0
 }
 
 // answersFor gives the answers to a question of somebody who may be anybody, as

@@ -27,39 +27,60 @@ func (o overlayCarrier) askServices(from Port, question []byte) error {
 	return nil
 }
 
-// service handles a datagram in the clear that asks for a service, or answers a
+// service handles a readable datagram that asks for a service, or answers a
 // look-up, and reports whether it was one. own is whom it is for; nil: all.
-func (r *receiver) service(own *ownIdentity, source SID, ports overlay.Ports, data []byte) bool {
+func (r *receiver) service(mode overlay.Mode, own *ownIdentity, source SID, ports overlay.Ports, data []byte) bool {
 	n := r.node
 	to, from := Port(ports.Destination), Port(ports.Source)
 	if to == portService && len(data) > 0 && ports.Check() == nil {
-		n.count.received.lookups.Add(1)
-		if own == nil {
-			own = r.set.order[0]
-		}
-		for _, answer := range n.answersFor(data, r.now) {
-			r.answerPlainly(own, source, from, answer)
-		}
+		r.question(mode, own, source, from, data)
 		return true
 	}
 	n.mu.Lock()
 	l := n.services.lookups[to]
 	n.mu.Unlock()
-	if l == nil || own == nil || from != portService {
+	if mode != overlay.ModePlain || l == nil || own == nil || from != portService {
 		return false
 	}
 	l.heard(source, data, false)
 	return true
 }
 
-// answerPlainly sends an answer in the clear: to where the question came from, if
-// who asks sent it itself, else the way it came.
-func (r *receiver) answerPlainly(own *ownIdentity, to SID, port Port, answer []byte) {
+// question answers a readable question for services, in its mode.
+func (r *receiver) question(mode overlay.Mode, own *ownIdentity, source SID, from Port, data []byte) {
+	n := r.node
+	n.count.received.lookups.Add(1)
+	if mode == overlay.ModeSigned {
+		if !n.hasServices() {
+			return
+		}
+		plain := r.verified(own, source)
+		if plain == nil {
+			return
+		}
+		_, data, _ = overlay.ParsePorts(plain) // if none are left there is no data either
+	}
+	if own == nil {
+		own = r.set.order[0]
+	}
+	for _, answer := range n.answersFor(data, r.now) {
+		r.answerReadably(mode, own, source, from, answer)
+	}
+}
+
+// answerReadably sends a signed or plain answer: to where the question came from,
+// if who asks sent it itself, else the way it came.
+func (r *receiver) answerReadably(mode overlay.Mode, own *ownIdentity, to SID, port Port, answer []byte) {
 	n := r.node
 	p := overlay.Payload{Type: overlay.TypeData, Body: plainBody(port, portService, answer)}
+	if mode == overlay.ModeSigned && own.sign(&p) != nil {
+		n.count.dropped.tooLong.Add(1)
+		return
+	}
 	switch {
 	case to == r.sender && sendable(r.from.addr):
-		p.Flags, p.Destination, p.Seq = overlay.OneHop, overlay.To(overlay.SID(to)), byte(own.sequence.Add(1))
+		p.Flags |= overlay.OneHop
+		p.Destination, p.Seq = overlay.To(overlay.SID(to)), byte(own.sequence.Add(1))
 		o := n.outbox(own, nil)
 		defer o.free()
 		o.plainTo(r.from.link, []Packet{{Addr: r.from.addr}}, 1, overlay.PacketUnicast, &p)

@@ -93,38 +93,46 @@ func (d *daemon) askServices(from Port, question []byte) error {
 	})
 }
 
-// service handles a datagram in the clear that asks for a service, or answers a
-// look-up, and reports whether it was one. A broadcast is answered from the primary
-// identity, as nothing can be sent from the address it is for (§4.1).
+// service handles a readable datagram that asks for a service, or answers a look-up,
+// and reports whether it was one.
 func (c *daemonConn) service(m *servald.Message) bool {
 	d, n := c.daemon, c.daemon.node
+	isPlain := m.Flags == servald.NoCrypt|servald.NoSign
 	source := SID(m.RemoteSID)
-	switch {
-	case m.Flags != servald.NoCrypt|servald.NoSign || source.Check() != nil || len(m.Payload) == 0:
+	if source.Check() != nil || len(m.Payload) == 0 || !isPlain && m.Flags != servald.NoCrypt {
 		return false
-	case Port(m.LocalPort) == portService:
-		n.count.received.lookups.Add(1)
-		local := d.primary()
-		if m.LocalSID != servald.Broadcast {
-			local = SID(m.LocalSID)
-		}
-		for _, answer := range n.answersFor(m.Payload, time.Now()) {
-			n.count.sent.services.Add(1)
-			c.tell(&servald.Message{
-				LocalSID: servald.SID(local), LocalPort: uint32(portService),
-				RemoteSID: m.RemoteSID, RemotePort: m.RemotePort, Flags: m.Flags, Payload: answer,
-			})
-		}
-	default:
-		n.mu.Lock()
-		l := n.services.lookups[Port(m.LocalPort)]
-		n.mu.Unlock()
-		if l == nil || Port(m.RemotePort) != portService {
-			return false
-		}
-		l.heard(source, m.Payload, false)
 	}
+	if Port(m.LocalPort) == portService && (m.LocalSID == servald.Broadcast || d.isOwn(SID(m.LocalSID))) {
+		c.question(m)
+		return true
+	}
+	n.mu.Lock()
+	l := n.services.lookups[Port(m.LocalPort)]
+	n.mu.Unlock()
+	if !isPlain || l == nil || Port(m.RemotePort) != portService {
+		return false
+	}
+	l.heard(source, m.Payload, false)
 	return true
+}
+
+// question answers a readable question for services, in its mode. A broadcast is
+// answered from the primary identity, as nothing can be sent from the address it is
+// for (§4.1).
+func (c *daemonConn) question(m *servald.Message) {
+	n := c.daemon.node
+	n.count.received.lookups.Add(1)
+	local := m.LocalSID
+	if local == servald.Broadcast {
+		local = servald.SID(c.daemon.primary())
+	}
+	for _, answer := range n.answersFor(m.Payload, time.Now()) {
+		n.count.sent.services.Add(1)
+		c.tell(&servald.Message{
+			LocalSID: local, LocalPort: uint32(portService),
+			RemoteSID: m.RemoteSID, RemotePort: m.RemotePort, Flags: m.Flags, Payload: answer,
+		})
+	}
 }
 
 // readable hands a signed or plain datagram to the sockets that accept it. The

@@ -51,6 +51,28 @@ func TestServaldServicesOfTheNodeItself(t *testing.T) {
 	}
 }
 
+// TestServaldServiceQuestions: whoever asks gets the answer in the mode in which he
+// has asked, for one and for all.
+func TestServaldServiceQuestions(t *testing.T) {
+	d := onServald(t, 1, 1)
+	asks, answers := servaldNode(t, d[0], ""), servaldNode(t, d[1], "")
+	register(t, answers, "chat", 5000)
+	in := accepting(t, asks, 2000, acceptAll)
+	for _, mode := range []mdpconn.Mode{mdpconn.Enciphered, mdpconn.Signed, mdpconn.Plain} {
+		for _, to := range []mdpconn.SID{answers.Primary(), mdpconn.All} {
+			if mode == mdpconn.Enciphered && to == mdpconn.All {
+				continue
+			}
+			sendMode(t, asks, mode, mdpconn.Addr{SID: to, Port: 11}, 0, "chat.msp.*")
+			got := take(t, fmt.Sprint("the answer to ", mode, " question"), in)
+			if got.Mode != mode || got.Remote != (mdpconn.Addr{SID: answers.Primary(), Port: 11}) || string(got.Data) != "chat.msp.port=5000" {
+				t.Errorf("%v to %v: got %+v", mode, to, got)
+			}
+			got.Release()
+		}
+	}
+}
+
 // TestServaldServicePortRefused: while the daemon refuses port 11 to a node, none
 // of the node's services passes for one that is served, also of those that are
 // registered while the first waits for the daemon's answer; and behind that they

@@ -192,6 +192,79 @@ func TestServiceQuestions(t *testing.T) {
 	}
 }
 
+// TestSignedServiceQuestions: a question that is signed gets answers that are
+// signed, next door and two hops away, for one and for all; but not if the
+// signature fails, and of a node without services not even the question for a key.
+func TestSignedServiceQuestions(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := newMesh(t, 4, memnet.Impairment{Delay: time.Millisecond})
+		m.connect(line(4)...)
+		for _, n := range m.nodes {
+			defer n.Announce()()
+		}
+		time.Sleep(5 * time.Second)
+		asks := m.nodes[0]
+		in := accepting(t, asks, 2000, mdpconn.AcceptSigned)
+		for _, n := range m.nodes[1:3] {
+			register(t, n, "chat", 5000)
+			register(t, n, "files", 80)
+		}
+		near, far := m.nodes[1].Primary(), m.nodes[2].Primary()
+		for to, answers := range map[mdpconn.SID][]mdpconn.SID{near: {near}, far: {far}, mdpconn.All: {near, far}} {
+			for range 3 { // the first brings keys, to the one that was asked and to who asks
+				for len(in) > 0 {
+					<-in
+				}
+				sendMode(t, asks, mdpconn.Signed, mdpconn.Addr{SID: to, Port: 11}, 0, "chat.msp.*")
+				time.Sleep(time.Second)
+			}
+			for range answers {
+				d := take(t, "an answer", in)
+				if d.Mode != mdpconn.Signed || !slices.Contains(answers, d.Remote.SID) || d.Remote.Port != 11 || string(d.Data) != "chat.msp.port=5000" {
+					t.Errorf("to %v: got %+v", to, d)
+				}
+				d.Release()
+			}
+			in.want(t, "more answers")
+		}
+		if s := m.nodes[3].Stats(); s.Received.Lookups == 0 || s.Dropped.SignKeyUnknown != 0 {
+			t.Errorf("a node without services: %+v, %+v", s.Received, s.Dropped)
+		}
+	})
+}
+
+// TestForgedServiceQuestion: a question that somebody else has signed gets no
+// answer; the one whose it is said to be is asked for the key.
+func TestForgedServiceQuestion(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		network := memnet.New(memnet.Config{})
+		n, l := newNode(t, network, mdpconn.Config{})
+		register(t, n, "chat", 5000)
+		liar := newPuppet(t, network, network.Link(), identity(t), n.Primary())
+		for _, signer := range []*mdpconn.Identity{identity(t), liar.id} {
+			body := signedBy(t, signer, overlay.Ports{Destination: 11, Source: 2000}, "*")
+			for range 3 {
+				liar.say(l.LocalAddr(), overlay.Payload{
+					Flags: overlay.OneHop | overlay.Signed, Destination: overlay.To(overlay.SID(n.Primary())),
+					Type: overlay.TypeData, Body: body,
+				})
+				time.Sleep(time.Second)
+				liar.tellKey(l.LocalAddr(), n.Primary())
+				time.Sleep(time.Second)
+			}
+			answers := 0
+			for _, h := range liar.take() {
+				if mode, _ := h.payload.Flags.Mode(); mode == overlay.ModeSigned {
+					answers++
+				}
+			}
+			if (answers > 0) != (signer == liar.id) {
+				t.Errorf("signed by %v: %d answers", signer.SID(), answers)
+			}
+		}
+	})
+}
+
 // TestServiceQuestionsAreBounded: a flood of questions that nothing answers is not
 // looked at beyond a rate.
 func TestServiceQuestionsAreBounded(t *testing.T) {
