@@ -84,6 +84,9 @@ func newFuzzTarget(t testing.TB) *fuzzTarget {
 	n.links = []*nodeLink{l}
 	n.HandleUnbound(f)
 	n.Announce()
+	if _, err := n.RegisterService("chat", 5000); err != nil {
+		t.Fatal(err)
+	}
 	if _, err := n.Hold(Primary, f.peer.SID()); err != nil {
 		t.Fatal(err)
 	}
@@ -123,6 +126,9 @@ func FuzzReceive(f *testing.F) {
 	f.Add([]byte{0x0e, 0x82, 0x02, 'x'}, true)
 	f.Add([]byte{0x03, 0x02}, true)
 	f.Add(append([]byte{0x68, 0x07}, make([]byte, tokenSize)...), true) // a challenge that comes back
+	question := []byte{0x16, 0x02, '*'}                                 // for services, from the port of link state
+	f.Add(question, true)
+	f.Add(append(append(append(append([]byte{1, 1, 32}, peer[:]...), 0, 0x05, 32), own[:]...), append([]byte{0, 0, 3}, question...)...), false)
 	f.Add([]byte{0x03}, true)
 	f.Add([]byte{}, false)
 	from := netip.MustParseAddrPort("10.0.0.2:4110")

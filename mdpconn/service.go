@@ -140,9 +140,10 @@ func (n *Node) hasServices() bool {
 	return len(n.services.registered) > 0
 }
 
-// answersFor gives the answers to a question of somebody who may be anybody, as
-// far as answers may be given.
-func (n *Node) answersFor(question []byte, now time.Time) [][]byte {
+// answersFor gives the answers to a question of somebody who may be anybody, from
+// a port, as far as answers may be given: none that could end a stock node which
+// has that port (docs/overlay.md §11).
+func (n *Node) answersFor(question []byte, from Port, now time.Time) [][]byte {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	if len(n.services.registered) == 0 {
@@ -154,6 +155,10 @@ func (n *Node) answersFor(question []byte, now time.Time) [][]byte {
 	}
 	answers := n.serviceAnswersLocked(question)
 	for i := range answers {
+		if checkContent(&Datagram{Local: Addr{Port: portService}, Remote: Addr{Port: from}, Data: answers[i]}) != nil {
+			n.count.dropped.ignored.Add(1)
+			return answers[:i]
+		}
 		if !n.answers.take(now) {
 			n.count.dropped.answerLimit.Add(1)
 			return answers[:i]

@@ -63,7 +63,7 @@ func (r *receiver) question(mode overlay.Mode, own *ownIdentity, source SID, fro
 	if own == nil {
 		own = r.set.order[0]
 	}
-	for _, answer := range n.answersFor(data, r.now) {
+	for _, answer := range n.answersFor(data, from, r.now) {
 		r.answerReadably(mode, own, source, from, answer)
 	}
 }
@@ -101,7 +101,7 @@ func (r *receiver) answerReadably(mode overlay.Mode, own *ownIdentity, to SID, p
 func (r *receiver) answerServices(p *peer, d *Datagram, direct bool) {
 	n := r.node
 	n.count.received.lookups.Add(1)
-	for _, answer := range n.answersFor(d.Data, r.now) {
+	for _, answer := range n.answersFor(d.Data, d.Remote.Port, r.now) {
 		n.count.sent.services.Add(1)
 		r.answer(p, d, answer, direct)
 	}

@@ -71,7 +71,7 @@ func (h serviceHandler) HandleDatagrams(batch []Datagram) {
 	for i := range batch {
 		q := &batch[i]
 		d.node.count.received.lookups.Add(1)
-		for _, answer := range d.node.answersFor(q.Data, time.Now()) {
+		for _, answer := range d.node.answersFor(q.Data, q.Remote.Port, time.Now()) {
 			d.node.count.sent.services.Add(1)
 			d.send([]Datagram{{Local: q.Local, Remote: q.Remote, Data: answer}})
 		}
@@ -126,7 +126,7 @@ func (c *daemonConn) question(m *servald.Message) {
 	if local == servald.Broadcast {
 		local = servald.SID(c.daemon.primary())
 	}
-	for _, answer := range n.answersFor(m.Payload, time.Now()) {
+	for _, answer := range n.answersFor(m.Payload, Port(m.RemotePort), time.Now()) {
 		n.count.sent.services.Add(1)
 		c.tell(&servald.Message{
 			LocalSID: local, LocalPort: uint32(portService),

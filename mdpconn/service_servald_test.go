@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"mesh.example/msp/mdpconn"
+	"mesh.example/msp/mdpconn/servald"
 	"mesh.example/msp/mdpconn/servald/servaldtest"
 )
 
@@ -70,6 +71,36 @@ func TestServaldServiceQuestions(t *testing.T) {
 			}
 			got.Release()
 		}
+	}
+}
+
+// TestServaldServiceQuestionsFromServicePorts: questions that cannot be answered
+// end neither the daemon nor the node (TestServiceQuestionsFromServicePorts).
+func TestServaldServiceQuestionsFromServicePorts(t *testing.T) {
+	d := onServald(t, 1)[0]
+	n := servaldNode(t, d, "answers")
+	register(t, n, "chat", 5000)
+	own, other := servald.SID(n.Primary()), servaldtest.RandomSID()
+	sent := uint64(0)
+	for _, local := range []servald.SID{own, servald.Broadcast, servald.Internal, other} {
+		for _, port := range []uint32{0, 2, 4, 5, 8, uint32(mdpconn.MaxPort) + 1, 2000} {
+			for _, flags := range []servald.Flags{0, servald.NoCrypt, servald.NoCrypt | servald.NoSign} {
+				if err := d.Send("answers", &servald.Message{
+					LocalSID: local, LocalPort: 11, RemoteSID: other, RemotePort: port, Flags: flags, Payload: []byte("*"),
+				}); err != nil {
+					t.Fatal(err)
+				}
+				sent++
+			}
+		}
+	}
+	for n.Stats().Received.Packets < sent {
+		d.AwaitDatagrams(1) // the node asks every 400 ms
+	}
+	s, in := bind(t, n, mdpconn.Addr{Port: 2001})
+	send(t, n, s.LocalAddr(), mdpconn.Addr{SID: n.Primary(), Port: 11}, "*")
+	if got := take(t, "the answer to a good question", in); string(got.Data) != "chat.msp.port=5000" {
+		t.Errorf("got %q", got.Data)
 	}
 }
 

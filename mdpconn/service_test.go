@@ -233,6 +233,49 @@ func TestSignedServiceQuestions(t *testing.T) {
 	})
 }
 
+// TestServiceQuestionsFromServicePorts: the answer to a question from a port where
+// stock nodes take nothing but what has its form could end one: it is not given,
+// and ends no node of ours either.
+func TestServiceQuestionsFromServicePorts(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		network := memnet.New(memnet.Config{})
+		n, l := newNode(t, network, mdpconn.Config{})
+		register(t, n, "chat", 5000)
+		asks := newPuppet(t, network, network.Link(), identity(t), n.Primary())
+		key, err := asks.id.SharedKey(n.Primary())
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, c := range []struct {
+			port uint32
+			want uint64
+		}{
+			{2000, 2}, // not to the signed one, which has the node ask for the key
+			{2, 0}, {4, 0}, {5, 0}, {8, 0}, {1, 3}, {7, 3}, {11, 3}, {uint32(mdpconn.MaxPort), 3},
+		} {
+			ports := overlay.Ports{Destination: 11, Source: c.port}
+			plain, err := overlay.AppendPorts(nil, ports)
+			if err != nil {
+				t.Fatal(err)
+			}
+			pl := overlay.Payload{
+				Flags: overlay.OneHop, Destination: overlay.To(overlay.SID(n.Primary())),
+				Type: overlay.TypeData, Body: append(plain, "*"...),
+			}
+			before := n.Stats().Sent.Services
+			asks.say(l.LocalAddr(), pl)
+			pl.Flags, pl.Body = overlay.OneHop|overlay.Signed, signedBy(t, asks.id, ports, "*")
+			asks.say(l.LocalAddr(), pl)
+			asks.say(l.LocalAddr(), sealed(t, key, n.Primary(), ports, "*"))
+			time.Sleep(time.Second)
+			asks.tellKey(l.LocalAddr(), n.Primary())
+			if got := n.Stats().Sent.Services - before; got != c.want {
+				t.Errorf("%d answers to port %d, want %d: to a plain, a signed and an enciphered question", got, c.port, c.want)
+			}
+		}
+	})
+}
+
 // TestForgedServiceQuestion: a question that somebody else has signed gets no
 // answer; the one whose it is said to be is asked for the key.
 func TestForgedServiceQuestion(t *testing.T) {
