@@ -138,14 +138,14 @@ func (r *receiver) compactDatagram(p *peer) {
 	n.mu.Lock()
 	p.path.received++
 	s := n.ports.find(d.Local)
-	service := n.isServiceLocked(d.Local.Port)
+	builtin := n.isBuiltinLocked(d.Local.Port)
 	n.mu.Unlock()
 	switch {
 	case len(d.Data) == 0:
 		n.count.dropped.empty.Add(1)
 	case d.Local.Port == portHello && d.Remote.Port == portHello:
 		r.hello(p, d.Data)
-	case service:
+	case builtin:
 		r.keyed = true
 		r.serve(p, &d, true)
 		r.keyed = false

@@ -88,10 +88,10 @@ func (n *Node) sendLocal(from, to *ownIdentity, batch []Datagram) error {
 			d.Local, d.Remote = d.Remote, d.Local // it comes straight back
 		}
 		s := n.ports.find(d.Local)
-		service := n.isServiceLocked(d.Local.Port)
+		builtin := n.isBuiltinLocked(d.Local.Port)
 		n.mu.Unlock()
 		n.count.sent.local.Add(1)
-		if service {
+		if builtin {
 			n.count.dropped.ignored.Add(1)
 			continue
 		}

@@ -10,8 +10,8 @@ import (
 	"syscall"
 )
 
-// Ports of the services that the node itself offers, or will
-// (docs/overlay.md §1.3, §9). Specification.
+// Built-in ports, at which the node itself answers (docs/overlay.md §1.3, §9).
+// Specification.
 const (
 	portKeyMap    Port = 1
 	portLinkState Port = 2
@@ -96,8 +96,8 @@ func (t *portTable) randomPort() Port {
 // 2^16 … 2^31-1; a daemon gives them from 257 on.
 //
 // An error is a *net.OpError. It unwraps to syscall.EADDRINUSE if the address
-// is bound already or the port is one of the node's own services (1 key map, 2
-// link state, 7 echo), to syscall.EADDRNOTAVAIL if the node has no such
+// is bound already or the port is built in (1 key map, 2 link state, 7 echo, and 11
+// services, but not at a daemon), to syscall.EADDRNOTAVAIL if the node has no such
 // identity, and to net.ErrClosed after Close. A node at a daemon asks it, which
 // takes a moment; its error may also be a *DaemonError, and the daemon refuses
 // what another of its clients has bound, without telling why.
@@ -140,7 +140,7 @@ func (n *Node) bindOverlay(local Addr, h Handler) (*Socket, error) {
 		for local.Port == 0 || local.Port == n.challengePort {
 			local.Port = n.ports.randomPort()
 		}
-	} else if n.ports.bound[local] != nil || n.isServiceLocked(local.Port) {
+	} else if n.ports.bound[local] != nil || n.isBuiltinLocked(local.Port) {
 		return nil, os.NewSyscallError("bind", syscall.EADDRINUSE)
 	}
 	s := &Socket{node: n, local: local, sink: newSink(h)}
@@ -149,8 +149,8 @@ func (n *Node) bindOverlay(local Addr, h Handler) (*Socket, error) {
 	return s, nil
 }
 
-// isServiceLocked reports whether the node keeps a port for itself.
-func (n *Node) isServiceLocked(p Port) bool {
+// isBuiltinLocked reports whether the node keeps a port for itself. Caller holds mu.
+func (n *Node) isBuiltinLocked(p Port) bool {
 	return p == portKeyMap || p == portLinkState || p == portEcho || p == portService && n.config.Servald == nil || p == n.challengePort
 }
 

@@ -347,7 +347,7 @@ func (r *receiver) authenticated(p *peer, plain []byte, buf *buffer, made int64)
 		Local: Addr{p.local, to}, Remote: Addr{p.remote, from},
 		Data: data, Queue: Queue(r.payload.Queue), TTL: r.payload.Remaining(), Made: made, buf: buf,
 	}
-	s, service, refused := r.heardAuthentic(p, direct, made, to)
+	s, builtin, refused := r.heardAuthentic(p, direct, made, to)
 	hello := n.sessions != nil && to == portHello && from == portHello
 	switch {
 	case hello && direct:
@@ -359,7 +359,7 @@ func (r *receiver) authenticated(p *peer, plain []byte, buf *buffer, made int64)
 	case refused != nil:
 		refused.Add(1)
 		d.Release()
-	case service:
+	case builtin:
 		r.serve(p, &d, direct)
 		d.Release()
 	case len(data) == 0:
@@ -383,7 +383,7 @@ func (r *receiver) authenticated(p *peer, plain []byte, buf *buffer, made int64)
 // refused, if it is not nil, counts why it is dropped: it was made so long ago
 // that it can only be a recording, or the peer would have sent it under session
 // keys.
-func (r *receiver) heardAuthentic(p *peer, direct bool, made int64, to Port) (s *Socket, service bool, refused *atomic.Uint64) {
+func (r *receiver) heardAuthentic(p *peer, direct bool, made int64, to Port) (s *Socket, builtin bool, refused *atomic.Uint64) {
 	n, now := r.node, r.now
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -410,7 +410,7 @@ func (r *receiver) heardAuthentic(p *peer, direct bool, made int64, to Port) (s 
 		path.heardFrom(now, r.from, fresh)
 		n.activateLocked(p)
 	}
-	return n.ports.find(Addr{p.local, to}), n.isServiceLocked(to), refused
+	return n.ports.find(Addr{p.local, to}), n.isBuiltinLocked(to), refused
 }
 
 // authenticLocked notes that a peer is what it says, and gives the peer as the

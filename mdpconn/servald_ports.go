@@ -90,7 +90,7 @@ func (d *daemon) isFree(local Addr) error {
 	switch {
 	case n.isClosedLocked():
 		return net.ErrClosed
-	case local.Port != 0 && (n.ports.bound[local] != nil || n.isServiceLocked(local.Port)):
+	case local.Port != 0 && (n.ports.bound[local] != nil || n.isBuiltinLocked(local.Port)):
 		return os.NewSyscallError("bind", syscall.EADDRINUSE)
 	}
 	return nil

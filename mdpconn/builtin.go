@@ -4,9 +4,12 @@ import (
 	"mesh.example/msp/mdpconn/overlay"
 )
 
-// serve handles an authenticated datagram for one of the node's own services
-// (docs/overlay.md §7, §9). Answers go straight to where the request came from,
-// enciphered; those to a request that was relayed are relayed as well.
+// What a node serves at ports of its own, without a socket: echo, key map, and
+// questions for the services that are registered (service.go).
+
+// serve handles an authenticated datagram for a built-in port (docs/overlay.md §7,
+// §9). Answers go straight to where the request came from, enciphered; those to a
+// request that was relayed are relayed as well.
 func (r *receiver) serve(p *peer, d *Datagram, direct bool) {
 	n := r.node
 	switch {
