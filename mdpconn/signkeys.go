@@ -12,7 +12,7 @@ import (
 const (
 	signKeyRate  = 500 // conversions per second: 1% of a core
 	signKeyBurst = 100
-	signKeyLimit = 512 // that are remembered
+	signKeyLimit = 512 // that are remembered, of each kind
 
 	verifyRate  = 2000 // signatures per second that are verified: a tenth of a core
 	verifyBurst = 200
@@ -21,22 +21,20 @@ const (
 	askKeyBurst = 50
 )
 
-// A signKey is the sign key of a SID. One that stood for the SID may be the other
-// of the two that fit it; the one that its holder told is proven.
-type signKey struct {
-	key    [32]byte
-	proven bool
-}
-
 // signKeys works out the SIDs of sign keys, at a bounded rate, and remembers
 // them, and which SID has which. mu is a leaf, and not held while one is worked
 // out.
+//
+// A key that stood for a SID fits it, but may be the other of the two that do; the
+// one that the SID's holder told is proven. Anybody can have keys fit: they take no
+// place of proven ones.
 type signKeys struct {
 	mu    sync.Mutex
 	known map[[32]byte]SID // the zero SID: no key
 	limit bucket
 
-	bySID    map[SID]signKey
+	fitting  map[SID][32]byte
+	proven   map[SID][32]byte
 	asked    map[SID]time.Time
 	verify   bucket
 	askLimit bucket
@@ -45,7 +43,8 @@ type signKeys struct {
 func (k *signKeys) init() {
 	k.known = make(map[[32]byte]SID)
 	k.limit = newBucket(signKeyRate, signKeyBurst)
-	k.bySID = make(map[SID]signKey)
+	k.fitting = make(map[SID][32]byte)
+	k.proven = make(map[SID][32]byte)
 	k.asked = make(map[SID]time.Time)
 	k.verify = newBucket(verifyRate, verifyBurst)
 	k.askLimit = newBucket(askKeyRate, askKeyBurst)
@@ -68,9 +67,9 @@ func (k *signKeys) resolve(key [32]byte, now time.Time) (sid SID, ok bool) {
 	defer k.mu.Unlock()
 	makeRoom(k.known)
 	k.known[key] = sid
-	if _, known := k.bySID[sid]; !known && sid != (SID{}) {
-		makeRoom(k.bySID)
-		k.bySID[sid] = signKey{key: key}
+	if _, known := k.fitting[sid]; !known && sid != (SID{}) {
+		makeRoom(k.fitting)
+		k.fitting[sid] = key
 	}
 	return sid, true
 }
@@ -91,8 +90,11 @@ func makeRoom[K comparable, V any](m map[K]V) {
 func (k *signKeys) find(sid SID, now time.Time) (key [32]byte, known, proven, may bool) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	s, known := k.bySID[sid]
-	return s.key, known, s.proven, !known || k.verify.take(now)
+	key, proven = k.proven[sid]
+	if known = proven; !proven {
+		key, known = k.fitting[sid]
+	}
+	return key, known, proven, !known || k.verify.take(now)
 }
 
 // ask reports whether a SID may be asked for its key now, and notes that it is.
@@ -119,9 +121,9 @@ func (k *signKeys) learn(sid SID, m *overlay.KeyMap) bool {
 	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if !k.bySID[sid].proven {
-		makeRoom(k.bySID)
-		k.bySID[sid] = signKey{m.SignKey, true}
+	if _, proven := k.proven[sid]; !proven {
+		makeRoom(k.proven)
+		k.proven[sid] = m.SignKey
 	}
 	return true
 }

@@ -1,6 +1,7 @@
 package mdpconn
 
 import (
+	"encoding/binary"
 	"math/rand/v2"
 	"net/netip"
 	"testing"
@@ -99,8 +100,7 @@ func TestSignKeyOfASID(t *testing.T) {
 	if key, known, proven, _ := k.find(sid, now); key != fits || !known || proven {
 		t.Errorf("known %v, proven %v", known, proven)
 	}
-	answer := overlay.KeyMap{Response: true, SignKey: [32]byte(id.SignKey())}
-	copy(answer.Signature[:], id.Sign(sid[:]))
+	answer := signKeyOf(id)
 	if k.learn(sid, &answer) {
 		t.Error("an answer that nobody asked for was believed")
 	}
@@ -119,5 +119,60 @@ func TestSignKeyOfASID(t *testing.T) {
 	}
 	if len(k.asked) > signKeyLimit {
 		t.Errorf("%d SIDs asked are remembered, want %d", len(k.asked), signKeyLimit)
+	}
+}
+
+// signKeyOf makes the answer to a question for a sign key.
+func signKeyOf(id *Identity) overlay.KeyMap {
+	m := overlay.KeyMap{Response: true, SignKey: [32]byte(id.SignKey())}
+	sid := id.SID()
+	copy(m.Signature[:], id.Sign(sid[:]))
+	return m
+}
+
+// TestProvenSignKeysOutlastAFlood: keys of anybody, which come as sources of
+// payloads, take no place of those that were proven; of both there are only so many.
+func TestProvenSignKeysOutlastAFlood(t *testing.T) {
+	var k signKeys
+	k.init()
+	now := time.Now()
+	prove := func(seed byte, i int) SID {
+		id, err := IdentityFromSeed(binary.LittleEndian.AppendUint32(make([]byte, SeedSize-4), uint32(i)<<8|uint32(seed)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		now = now.Add(time.Second)
+		answer := signKeyOf(id)
+		if sid := id.SID(); !k.ask(sid, now) || !k.learn(sid, &answer) {
+			t.Fatal("a key was not learnt")
+		}
+		return id.SID()
+	}
+	var proven []SID
+	for i := range 20 {
+		proven = append(proven, prove(1, i))
+	}
+	r := rand.NewChaCha8([32]byte{1})
+	for range 20 {
+		now = now.Add(time.Second)
+		for range signKeyBurst {
+			var key [32]byte
+			r.Read(key[:])
+			k.resolve(key, now)
+		}
+	}
+	for _, sid := range proven {
+		if _, _, proven, _ := k.find(sid, now); !proven {
+			t.Errorf("the key of %v is gone", sid)
+		}
+	}
+	if len(k.fitting) != signKeyLimit || len(k.proven) != len(proven) {
+		t.Errorf("%d keys that fit are remembered, %d that are proven; want %d, %d", len(k.fitting), len(k.proven), signKeyLimit, len(proven))
+	}
+	for i := range signKeyLimit {
+		prove(2, i)
+	}
+	if len(k.proven) != signKeyLimit {
+		t.Errorf("%d proven keys are remembered, want %d", len(k.proven), signKeyLimit)
 	}
 }
