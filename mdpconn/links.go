@@ -74,7 +74,8 @@ func (n *Node) addLink(l *nodeLink) error {
 // Listen opens one more UDP socket, bound to an address like "127.0.0.1:0" or
 // "[::1]:4110"; without a host it is all IPv4 addresses. It gives the address
 // bound. If the node has a socket on that address and port already, or for port
-// 0 any on that address, it gives that one's.
+// 0 any on that address, it gives that one's. An error unwraps to the system's, such
+// as syscall.EADDRNOTAVAIL for an address that is not one of this host.
 func (n *Node) Listen(bind string) (netip.AddrPort, error) {
 	if n.config.Servald != nil {
 		return netip.AddrPort{}, fmt.Errorf("mdpconn: no UDP socket on %s: the node is a client of servald, "+
@@ -100,7 +101,7 @@ func (n *Node) Listen(bind string) (netip.AddrPort, error) {
 	}
 	u, err := listenUDP(addr)
 	if err != nil {
-		return netip.AddrPort{}, fmt.Errorf("mdpconn: no UDP socket on %s: %w", clip(bind), err)
+		return netip.AddrPort{}, newListenError(bind, addr.Addr(), err)
 	}
 	if got := u.receiveBuffer(); got > 0 && got < udpBuffer {
 		n.log.Info("mdp socket has less room for bursts than wanted: raise net.core.rmem_max with sysctl -w",

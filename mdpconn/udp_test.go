@@ -2,11 +2,15 @@ package mdpconn_test
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"log/slog"
 	"net"
 	"net/netip"
+	"runtime"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -132,6 +136,45 @@ func waitFor(t *testing.T, what string, ok func() bool) {
 		time.Sleep(10 * time.Millisecond)
 	}
 	t.Fatalf("no %s", what)
+}
+
+// TestUDPListenRefused: who asks for an address that this host does not have, or a
+// port that is taken, is told so in words, with the address once and what would do.
+func TestUDPListenRefused(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("this system has error numbers of its own")
+	}
+	n := udpNode(t, mdpconn.Config{}, "127.0.0.1:0")
+	taken, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer taken.Close()
+	port := taken.LocalAddr().(*net.UDPAddr).Port
+	for _, c := range []struct {
+		bind string
+		once string
+		want syscall.Errno
+		says []string
+	}{
+		{"240.0.0.1:4110", "240.0.0.1", syscall.EADDRNOTAVAIL, []string{"not an address of this host", "0.0.0.0 for all", "127.0.0.1"}},
+		{"[2001:db8::1]:4110", "2001:db8::1", syscall.EADDRNOTAVAIL, []string{"not an address of this host", "[::] for all"}},
+		{fmt.Sprint("127.0.0.1:", port), fmt.Sprint(port), syscall.EADDRINUSE, []string{"another program", "port 0"}},
+	} {
+		_, err := n.Listen(c.bind)
+		if errors.Is(err, syscall.EAFNOSUPPORT) {
+			continue // without IPv6
+		}
+		if !errors.Is(err, c.want) || strings.Count(err.Error(), c.once) != 1 {
+			t.Errorf("%s: %v, want %v and %s once", c.bind, err, c.want, c.once)
+			continue
+		}
+		for _, what := range c.says {
+			if !strings.Contains(err.Error(), what) {
+				t.Errorf("%s: %v, want it to say %q", c.bind, err, what)
+			}
+		}
+	}
 }
 
 // The node runs where somebody else has port 4110 and does not share it.
