@@ -13,9 +13,9 @@ import (
 )
 
 // traffic is what all nodes of a mesh send in a minute: packets with link state,
-// ticks, questions and challenges for addresses, and packets in all.
+// ticks, questions and challenges for addresses, and packets and bytes in all.
 type traffic struct {
-	records, ticks, asks, packets uint64
+	records, ticks, asks, packets, bytes uint64
 }
 
 // idleMinute counts a minute in which nobody calls or writes.
@@ -28,6 +28,7 @@ func (m *mesh) idleMinute() (t traffic) {
 			t.ticks += s.Discovery.TicksSent
 			t.asks += s.Discovery.AsksSent + s.Discovery.ChallengesSent
 			t.packets += s.Sent.Packets
+			t.bytes += s.Sent.Bytes
 		}
 		return t
 	}
@@ -35,7 +36,8 @@ func (m *mesh) idleMinute() (t traffic) {
 	time.Sleep(time.Minute)
 	after := count()
 	return traffic{
-		after.records - before.records, after.ticks - before.ticks, after.asks - before.asks, after.packets - before.packets,
+		after.records - before.records, after.ticks - before.ticks, after.asks - before.asks,
+		after.packets - before.packets, after.bytes - before.bytes,
 	}
 }
 
@@ -88,6 +90,7 @@ func TestControlTrafficDoesNotGrowWithStreams(t *testing.T) {
 		{"line of 5", 5, mdpconn.RelayOn, chain(5), false},
 		{"grid of 49", 49, mdpconn.RelayOn, grid(7, 7), true},
 		{"random graph of 50", 50, mdpconn.RelayOn, randomGraph(50, 4, rand.New(rand.NewPCG(1, 2))), true},
+		{"30 that all hear each other", 30, mdpconn.RelayOn, complete(30), true},
 	} {
 		if c.hard && (testing.Short() || raceEnabled) {
 			continue
@@ -105,8 +108,8 @@ func TestControlTrafficDoesNotGrowWithStreams(t *testing.T) {
 				time.Sleep(time.Minute) // for changes to be told
 				s := m.idleMinute()
 				per := float64(c.k) * 60
-				t.Logf("%s, %d streams: per node and second %.2f packets with link state, %.2f ticks, %.2f questions, %.2f packets in all",
-					c.name, 50*i, float64(s.records)/per, float64(s.ticks)/per, float64(s.asks)/per, float64(s.packets)/per)
+				t.Logf("%s, %d streams: per node and second %.2f packets with link state, %.2f ticks, %.2f questions, %.2f packets and %.0f bytes in all",
+					c.name, 50*i, float64(s.records)/per, float64(s.ticks)/per, float64(s.asks)/per, float64(s.packets)/per, float64(s.bytes)/per)
 				sent[i] = s
 			}
 			none := sent[0]

@@ -152,9 +152,19 @@ func TestChainCarriesStream(t *testing.T) {
 	}
 }
 
-// ring gives the edges of a ring, grid those of a grid with rows of w, and
-// randomGraph those of a connected graph with about degree edges at each node.
+// ring gives the edges of a ring, grid those of a grid with rows of w, complete
+// those between all, and randomGraph those of a connected graph with about degree
+// edges at each node.
 func ring(k int) [][2]int { return append(chain(k), [2]int{k - 1, 0}) }
+
+func complete(k int) (edges [][2]int) {
+	for i := range k {
+		for j := range i {
+			edges = append(edges, [2]int{j, i})
+		}
+	}
+	return edges
+}
 
 func grid(w, h int) (edges [][2]int) {
 	for i := range w * h {
