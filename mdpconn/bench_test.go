@@ -5,7 +5,6 @@ import (
 	"net/netip"
 	"sync"
 	"testing"
-	"time"
 
 	"mesh.example/msp/mdpconn"
 )
@@ -119,15 +118,9 @@ func benchPair(b *testing.B, la, lb mdpconn.Link, addr netip.AddrPort) (na, nb *
 	na.AddHint(ab.SID, addr)
 	for na.Path(aa.SID, ab.SID).Endpoint != addr || !nb.Path(ab.SID, aa.SID).Endpoint.IsValid() {
 		na.Send([]mdpconn.Datagram{{Local: aa, Remote: ab, Data: []byte("x")}})
-		nb.Send([]mdpconn.Datagram{{Local: ab, Remote: aa, Data: []byte("x")}})
-		time.Sleep(time.Millisecond)
-	}
-	time.Sleep(10 * time.Millisecond)
-	for len(ca) > 0 {
-		<-ca
-	}
-	for len(cb) > 0 {
 		<-cb
+		nb.Send([]mdpconn.Datagram{{Local: ab, Remote: aa, Data: []byte("x")}})
+		<-ca
 	}
 	return
 }

@@ -115,9 +115,10 @@ func TestUDPByDiscovery(t *testing.T) {
 	for _, bind := range []string{"127.0.0.1:0", "0.0.0.0:0"} {
 		t.Run(bind, func(t *testing.T) {
 			a := udpNode(t, mdpconn.Config{}, bind)
-			b := udpNode(t, mdpconn.Config{Announce: mdpconn.AnnounceAlways}, bind)
-			c := udpNode(t, mdpconn.Config{Announce: mdpconn.AnnounceAlways}, bind)
-			waitFor(t, "sockets for broadcasts", func() bool {
+			packets := newWatchedLog()
+			config := mdpconn.Config{Announce: mdpconn.AnnounceAlways, Logger: packets.logger(slog.LevelDebug)}
+			b, c := udpNode(t, config, bind), udpNode(t, config, bind)
+			packets.await(t, "sockets for broadcasts", func() bool {
 				return b.Stats().Received.Ticks > 0 && c.Stats().Received.Ticks > 0
 			})
 			exchange(t, a, b)
@@ -125,17 +126,6 @@ func TestUDPByDiscovery(t *testing.T) {
 			exchange(t, c, b)
 		})
 	}
-}
-
-func waitFor(t *testing.T, what string, ok func() bool) {
-	t.Helper()
-	for range 1000 {
-		if ok() {
-			return
-		}
-		time.Sleep(10 * time.Millisecond)
-	}
-	t.Fatalf("no %s", what)
 }
 
 // TestUDPListenRefused: who asks for an address that this host does not have, or a
@@ -184,12 +174,12 @@ func TestUDPPortTaken(t *testing.T) {
 		t.Skipf("port 4110 is in use on this host: %v", err)
 	}
 	defer taken.Close()
-	var log lockedBuffer
-	a := udpNode(t, mdpconn.Config{Logger: slog.New(slog.NewTextHandler(&log, nil))}, "127.0.0.1:0")
-	b := udpNode(t, mdpconn.Config{Announce: mdpconn.AnnounceAlways}, "127.0.0.1:0")
-	waitFor(t, "error counted", func() bool { return b.Stats().Discovery.BroadcastErrors >= 1 })
+	log, other := newWatchedLog(), newWatchedLog()
+	a := udpNode(t, mdpconn.Config{Logger: log.logger(slog.LevelInfo)}, "127.0.0.1:0")
+	b := udpNode(t, mdpconn.Config{Announce: mdpconn.AnnounceAlways, Logger: other.logger(slog.LevelInfo)}, "127.0.0.1:0")
+	other.await(t, "error counted", func() bool { return b.Stats().Discovery.BroadcastErrors >= 1 })
 	defer a.Announce()()
-	waitFor(t, "error counted", func() bool { return a.Stats().Discovery.BroadcastErrors >= 1 })
+	log.await(t, "error counted", func() bool { return a.Stats().Discovery.BroadcastErrors >= 1 })
 	a.AddHint(b.Primary(), b.LinkAddrs()[0])
 	exchange(t, a, b)
 	a.Close()
@@ -236,20 +226,47 @@ func TestUDPDefaultBind(t *testing.T) {
 	}
 }
 
-// A lockedBuffer is a log that is written and read concurrently.
-type lockedBuffer struct {
-	mu sync.Mutex
+// A watchedLog is a log that is written and read concurrently, and tells of what
+// is written.
+type watchedLog struct {
+	written chan struct{} // cap 1
+
+	mu sync.Mutex // guards what follows
 	b  strings.Builder
 }
 
-func (l *lockedBuffer) Write(p []byte) (int, error) {
+func newWatchedLog() *watchedLog { return &watchedLog{written: make(chan struct{}, 1)} }
+
+func (l *watchedLog) logger(level slog.Level) *slog.Logger {
+	return slog.New(slog.NewTextHandler(l, &slog.HandlerOptions{Level: level}))
+}
+
+func (l *watchedLog) Write(p []byte) (int, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	select {
+	case l.written <- struct{}{}:
+	default:
+	}
 	return l.b.Write(p)
 }
 
-func (l *lockedBuffer) String() string {
+func (l *watchedLog) String() string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.b.String()
+}
+
+// await waits until ok, which it asks whenever something is logged.
+func (l *watchedLog) await(t *testing.T, what string, ok func() bool) {
+	t.Helper()
+	late := time.NewTimer(10 * time.Second)
+	defer late.Stop()
+	for !ok() {
+		select {
+		case <-l.written:
+		case <-late.C:
+			t.Fatalf("no %s", what)
+		}
+	}
 }
