@@ -18,6 +18,8 @@ const (
 	amplification = 16        // bytes sent for each that came, of one packet
 	echoed        = 3         // the same, of any number that are enciphered
 	reflected     = 80 * 1000 // bytes per second, whatever else comes
+	served        = 42        // bytes for each of one question for services, which draws eight answers
+	servedRate    = 82 * 1000 // bytes per second, when questions for services come
 	floodOf       = 1000
 )
 
@@ -44,6 +46,13 @@ func provocations(t *testing.T, target mdpconn.SID) map[string]func(i int) []byt
 		return packet(t, id.SID(), sealed(t, key, target, overlay.Ports{Destination: to, Source: 99}, data))
 	}
 	fresh := func(i int) mdpconn.SID { return mdpconn.SID{byte(i), byte(i >> 8), 7, 31: 1} }
+	// services asks for services, in the name of a SID.
+	services := func(sid mdpconn.SID, flags overlay.PayloadFlags, question string) []byte {
+		body, _ := overlay.AppendPorts(nil, overlay.Ports{Destination: 11, Source: 99})
+		return packet(t, sid, overlay.Payload{
+			Flags: overlay.OneHop | flags, Destination: overlay.To(overlay.SID(target)), Type: overlay.TypeData, Body: append(body, question...),
+		})
+	}
 	many := make([][]byte, 16)
 	for i := range many {
 		many[i] = target[:1+i]
@@ -59,6 +68,9 @@ func provocations(t *testing.T, target mdpconn.SID) map[string]func(i int) []byt
 		"long echo":                   func(i int) []byte { return request(i, 7, strings.Repeat("x", 1000)) },
 		"a request for the sign key":  func(i int) []byte { return request(i, 1, "\x02") },
 		"a datagram for a bound port": func(i int) []byte { return request(i, 1000, "x") },
+		"for services":                func(i int) []byte { return services(fresh(i), 0, "?") },
+		"to all, for services":        func(i int) []byte { return services(fresh(i), overlay.ToBroadcast, "?") },
+		"enciphered, for services":    func(i int) []byte { return request(i, 11, "?") },
 	}
 }
 
@@ -78,13 +90,16 @@ func TestAmplification(t *testing.T) {
 		var one, drawn, flood int
 		synctest.Test(t, func(t *testing.T) { one, drawn, flood = provoke(t, name) })
 		t.Logf("%s: %d bytes drew %d, %.1f times; %d in a second drew %d", name, one, drawn, float64(drawn)/float64(one), floodOf, flood)
-		limit := reflected
+		most, limit := amplification, reflected
+		if strings.HasSuffix(name, "for services") {
+			most, limit = served, servedRate
+		}
 		if strings.HasSuffix(name, "echo") {
 			limit += echoed * one * floodOf
 		}
-		if drawn > amplification*one || flood > limit {
+		if drawn > most*one || flood > limit {
 			t.Errorf("%s: %d bytes drew %d, want at most %d times as many; a second of them %d, want at most %d",
-				name, one, drawn, amplification, flood, limit)
+				name, one, drawn, most, flood, limit)
 		}
 	}
 }
@@ -96,6 +111,9 @@ func provoke(t *testing.T, name string) (one, drawn, flood int) {
 	network := memnet.New(memnet.Config{})
 	n, l := newRelay(t, network, mdpconn.Config{Announce: mdpconn.AnnounceAlways})
 	bind(t, n, mdpconn.Addr{Port: 1000})
+	for i := range 9 { // one more than is told to one question
+		register(t, n, strings.Repeat("x", 63), mdpconn.Port(1<<28+i))
+	}
 	victim, err := network.Listen(eve(1))
 	if err != nil {
 		t.Fatal(err)
