@@ -8,7 +8,6 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 
 	"mesh.example/msp/mdpconn"
 	"mesh.example/msp/mdpconn/servald"
@@ -65,7 +64,8 @@ func TestServaldAbsent(t *testing.T) {
 	}
 }
 
-// The end of the daemon is seen within a second by those that only wait.
+// The end of the daemon is seen by those that only wait, when it is asked next
+// whether it is there, which is every 400 ms.
 func TestServaldLost(t *testing.T) {
 	d := onServald(t, 1, 1)
 	a, b := servaldNode(t, d[0], ""), servaldNode(t, d[1], "")
@@ -75,8 +75,8 @@ func TestServaldLost(t *testing.T) {
 	send(t, a, sa.LocalAddr(), sb.LocalAddr(), "before")
 	drop(t, "before", in)
 
-	start := time.Now()
 	d[0].Kill()
+	polls := a.Stats().Servald.Polls
 	for _, in := range []*downInbox{ia, ib} {
 		err := take(t, "the loss", in.down)
 		var gone *mdpconn.DaemonError
@@ -84,8 +84,8 @@ func TestServaldLost(t *testing.T) {
 			t.Errorf("told %v, want a *DaemonError", err)
 		}
 	}
-	if took := time.Since(start); took > time.Second {
-		t.Errorf("the loss was seen after %v, want a second at most", took)
+	if s := a.Stats().Servald; s.Polls > polls+1 || s.Silent > 0 {
+		t.Errorf("the loss was seen after %d questions, %d of them waited for, want one question, and no waiting", s.Polls-polls, s.Silent)
 	}
 	var gone *mdpconn.DaemonError
 	if _, err := a.Send([]mdpconn.Datagram{{Local: sa.LocalAddr(), Remote: sb.LocalAddr(), Data: []byte("x")}}); !errors.As(err, &gone) {
@@ -150,10 +150,9 @@ func TestServaldEndsWhileAsked(t *testing.T) {
 		c.Close()
 		os.Remove(d.Socket)
 	}()
-	start := time.Now()
 	_, err = mdpconn.NewNode(mdpconn.Config{Servald: &mdpconn.ServaldConfig{Instance: d.Instance}})
 	var gone *mdpconn.DaemonError
-	if took := time.Since(start); !errors.As(err, &gone) || took > time.Second {
-		t.Errorf("%v after %v, want a *DaemonError within a second", err, took)
+	if !errors.As(err, &gone) || !strings.Contains(err.Error(), "gone") {
+		t.Errorf("%v, want a *DaemonError that it is gone, not that it does not answer", err)
 	}
 }
