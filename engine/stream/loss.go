@@ -13,6 +13,8 @@ const (
 	firstLate      = 9   // eighths of a round trip
 	mostLate       = 16
 
+	leastRing = 4 // packets
+
 	// mostKept is how many numbers are kept, or four for each packet in flight
 	// (MSX-4.6). A peer that acknowledges nothing, and has everything acknowledged,
 	// would have us keep all that our ACKs use up.
@@ -49,12 +51,15 @@ const (
 )
 
 // A lossState knows the packets that ask for an ACK and finds out which are
-// lost. Packets are kept in a ring by their number.
+// lost. Packets are kept in a ring by their number, save those of an opening: mostly
+// there is one, and none between it and FirstNumber.
 type lossState struct {
-	ring  []sentPacket // its length is a power of two
-	first uint64       // the oldest number that is kept
-	next  uint64       // the number that the next packet gets
-	scan  uint64       // none below is in flight
+	opening []sentPacket // number 0 and so on
+	ring    []sentPacket // from FirstNumber on; its length is a power of two
+
+	first uint64 // the oldest number that is kept
+	next  uint64 // the number that the next packet gets
+	scan  uint64 // none below is in flight
 
 	inFlight     int // bytes
 	outstanding  int // packets in flight
@@ -71,36 +76,50 @@ type lossState struct {
 
 func newLossState() lossState { return lossState{threshold: firstThreshold, late: firstLate} }
 
-func (l *lossState) at(number uint64) *sentPacket { return &l.ring[number&uint64(len(l.ring)-1)] }
+// noPacket is what has become of numbers that were left out.
+var noPacket sentPacket
+
+// at gives the packet of a number that is kept.
+func (l *lossState) at(number uint64) *sentPacket {
+	switch {
+	case number >= FirstNumber:
+		return &l.ring[number&uint64(len(l.ring)-1)]
+	case number < uint64(len(l.opening)):
+		return &l.opening[number]
+	}
+	return &noPacket
+}
 
 // add makes room for the packet with the next number, and gives it.
 func (l *lossState) add() *sentPacket {
-	if n := l.next - l.first; n == uint64(len(l.ring)) {
+	l.next++
+	if l.next <= FirstNumber {
+		l.opening = append(l.opening, sentPacket{})
+		return &l.opening[l.next-1]
+	}
+	if l.next-max(l.first, FirstNumber) > uint64(len(l.ring)) {
 		l.grow()
 	}
-	p := l.at(l.next)
+	p := l.at(l.next - 1)
 	*p = sentPacket{}
-	l.next++
 	return p
 }
 
 func (l *lossState) grow() {
 	old := l.ring
-	l.ring = make([]sentPacket, max(2*len(old), 16))
-	for n := l.first; n < l.next; n++ {
+	l.ring = make([]sentPacket, max(2*len(old), leastRing))
+	for n := max(l.first, FirstNumber); n < l.next-1; n++ {
 		*l.at(n) = old[n&uint64(len(old)-1)]
 	}
 }
 
-// begin leaves out the numbers below to, of which some may have been used.
+// begin ends the opening, and leaves out the numbers below to.
 func (l *lossState) begin(to uint64) {
 	if l.next == l.first {
 		l.first, l.next, l.scan = to, to, to
 		return
 	}
-	for l.next < min(to, FirstNumber) {
-		l.add()
-	}
+	l.next = FirstNumber
 }
 
 // sent notes that a packet that add gave, and that asks, is on its way.
@@ -172,6 +191,9 @@ func (l *lossState) forget(now time.Time, keep time.Duration) {
 		l.first++
 	}
 	l.scan = max(l.scan, l.first)
+	if l.first >= FirstNumber {
+		l.opening = nil
+	}
 }
 
 // abandon takes the oldest packets for lost, with a call of f for each, and drops
@@ -190,6 +212,6 @@ func (l *lossState) abandon(f func(*sentPacket)) {
 // shrink gives back the ring of an idle connection.
 func (l *lossState) shrink() {
 	if l.outstanding == 0 {
-		l.ring, l.first, l.scan = nil, l.next, l.next
+		l.ring, l.opening, l.first, l.scan = nil, nil, l.next, l.next
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"runtime"
 	"testing"
+	"time"
 )
 
 // heapInUse is how many bytes of the heap are in use.
@@ -76,4 +77,28 @@ func TestMemoryOfEarlyMessages(t *testing.T) {
 		t.Errorf("the second does not fit into the window: %v, want %v", err, errWindow)
 	}
 	n.buffers()
+}
+
+// TestMemoryOfOpening: [MSX-1.7] numbers that an opening leaves out cost nothing.
+func TestMemoryOfOpening(t *testing.T) {
+	n := newNet(t, 1)
+	cfg := n.ends[0].cfg
+	cfg.Opening = true
+	s := New(cfg)
+	s.PushSent(append(cfg.Alloc(room), "hello"...), room, n.now, false)
+	s.Begin()
+	for s.Output(n.now, nil) != nil {
+	}
+	if k := len(s.loss.ring) + len(s.loss.opening); k > 2*leastRing {
+		t.Errorf("there is room for %d packets, where two were sent", k)
+	}
+	n.now = n.now.Add(time.Millisecond)
+	ack := appendAck(binary.LittleEndian.AppendUint32([]byte{Format}, FirstNumber), rangeSet{{0, 1}, {FirstNumber, FirstNumber + 1}}, 0, 100)
+	if err := s.Input(n.now, ack); err != nil {
+		t.Fatal(err)
+	}
+	if !s.Flushed() || s.Asking() || s.loss.opening != nil {
+		t.Errorf("the opening is not acknowledged: %d packets out", s.loss.outstanding)
+	}
+	s.Drop(true)
 }
