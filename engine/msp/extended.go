@@ -71,6 +71,7 @@ func (c *Conn) extend(now time.Time) {
 		PacketSize: size,
 		Controller: c.congestion.New(size, uint64(c.local.Port)<<32|uint64(c.remote.Port)),
 		RTT:        c.snd.rtt.smoothed,
+		Path:       &c.peer.path,
 		Budget:     &c.mux.budget,
 		Alloc:      c.mux.cfg.alloc,
 		Free:       c.mux.cfg.free,

@@ -1,6 +1,10 @@
 package msp
 
-import "time"
+import (
+	"time"
+
+	"mesh.example/msp/engine/stream"
+)
 
 // idlePeerLimit bounds the SIDs without a connection of which something learned
 // is kept.
@@ -11,6 +15,7 @@ type peer struct {
 	sid   [32]byte
 	conns []*Conn
 	rtt   rttState // what a new connection starts from (§4.3)
+	path  stream.Path
 
 	heardAt  time.Time // a packet of any extended connection
 	pingedAt time.Time // one of them asked for a sign of life, and none came yet; zero: it is not so

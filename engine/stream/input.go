@@ -160,7 +160,9 @@ func (s *Stream) newestAcked(largest uint64) bool {
 // measured takes a sample of the round trip (MSX-4.9).
 func (s *Stream) measured(now time.Time, f *frame) time.Duration {
 	d := now.Sub(s.loss.at(f.largest).SentAt)
-	s.rtt.sample(d, min(f.delay, s.peer.AckDelay))
+	delay := min(f.delay, s.peer.AckDelay)
+	s.rtt.sample(d, delay)
+	s.cfg.Path.sample(now, d, delay)
 	return s.rtt.latest
 }
 

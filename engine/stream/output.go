@@ -165,7 +165,7 @@ func (s *Stream) timeout(n int) time.Duration {
 	if s.loss.gap > 2*delay {
 		delay = 0
 	}
-	return s.rtt.timeout(n, delay)
+	return max(s.rtt.timeout(n, delay), s.cfg.Path.timeout(s.loss.lastSentAt, n, delay))
 }
 
 // probeTime is when the probe timeout runs out; zero: never.

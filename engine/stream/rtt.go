@@ -45,3 +45,29 @@ func (r *rttState) timeout(n int, delay time.Duration) time.Duration {
 	}
 	return min(d, maxTimeout)
 }
+
+// sharedFor is for how long a stream goes by what others have measured.
+const sharedFor = time.Second
+
+// A Path is what all streams to one peer measure of the round trip. A stream that
+// was quiet for a while knows little of the queue that the others have built up.
+type Path struct {
+	rtt rttState
+	at  time.Time // of the latest sample
+}
+
+func (p *Path) sample(now time.Time, d, delay time.Duration) {
+	if p != nil {
+		p.rtt.sample(d, delay)
+		p.at = now
+	}
+}
+
+// timeout is the probe timeout for what was sent at that time; zero if nothing was
+// measured since then, or shortly before.
+func (p *Path) timeout(sent time.Time, n int, delay time.Duration) time.Duration {
+	if p == nil || sent.Sub(p.at) > sharedFor {
+		return 0
+	}
+	return p.rtt.timeout(n, delay)
+}

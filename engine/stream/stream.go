@@ -12,6 +12,7 @@ type Config struct {
 	PacketSize int           // of a full packet, bytes (MSX-6.2)
 	Controller cc.Controller // the connection's own
 	RTT        time.Duration // what is known of the peer; zero: nothing
+	Path       *Path         // shared by the streams to one peer; nil: nothing is
 	Budget     *Budget       // of all connections of the node; nil: windows do not grow
 	Alloc      func(n int) []byte
 	Free       func([]byte)
