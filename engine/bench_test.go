@@ -1,8 +1,8 @@
 package engine
 
 import (
-	"context"
 	"io"
+	"runtime"
 	"testing"
 
 	"mesh.example/msp/engine/msp"
@@ -10,9 +10,9 @@ import (
 	"mesh.example/msp/mdpconn/memnet"
 )
 
-// benchPair returns the ends of a connection over the memory network, or over
-// UDP on the loopback device.
-func benchPair(b *testing.B, udp bool) (near, far *Conn) {
+// benchNodes returns two nodes that the first knows the second of, on the memory
+// network or on UDP on the loopback device.
+func benchNodes(b *testing.B, udp bool) (near, far *mdpconn.Node) {
 	b.Helper()
 	network := memnet.New(memnet.Config{})
 	b.Cleanup(func() { network.Close() })
@@ -30,17 +30,14 @@ func benchPair(b *testing.B, udp bool) (near, far *Conn) {
 		nodes[i] = n
 	}
 	nodes[0].AddHint(nodes[1].Primary(), nodes[1].LinkAddrs()[0])
-	ln, err := Of(nodes[1]).Listen(mdpconn.Addr{Port: 80}, ListenConfig{})
-	if err != nil {
-		b.Fatal(err)
-	}
-	if near, err = Of(nodes[0]).Dial(context.Background(), mdpconn.Addr{}, ln.Addr(), false); err != nil {
-		b.Fatal(err)
-	}
-	if far, err = ln.Accept(context.Background()); err != nil {
-		b.Fatal(err)
-	}
-	return near, far
+	return nodes[0], nodes[1]
+}
+
+// benchPair returns the ends of a connection.
+func benchPair(b *testing.B, udp bool) (near, far *Conn) {
+	b.Helper()
+	e, ln := benchListen(b, udp)
+	return benchOpen(b, e, ln)
 }
 
 func BenchmarkThroughput(b *testing.B) {
@@ -60,11 +57,15 @@ func BenchmarkThroughput(b *testing.B) {
 			}()
 			b.SetBytes(msp.MaxMessage)
 			b.ReportAllocs()
+			var before, after runtime.MemStats
+			runtime.ReadMemStats(&before)
 			for b.Loop() {
 				if err := near.Send(msg); err != nil {
 					b.Fatal(err)
 				}
 			}
+			runtime.ReadMemStats(&after)
+			b.ReportMetric(float64(after.Mallocs-before.Mallocs)/float64(benchPackets(near.e)), "allocs/packet")
 			if err := near.CloseWrite(); err != nil {
 				b.Fatal(err)
 			}

@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"net"
+	"slices"
 	"sync"
 	"syscall"
 	"time"
@@ -218,17 +219,15 @@ func (c *Conn) pumpOutLocked() {
 	sent := 0
 	for sent < len(c.out) && c.m.Room() > 0 && c.m.Queue(c.out[sent]) == nil {
 		c.outSize -= len(c.out[sent])
-		c.out[sent] = nil
 		sent++
 	}
 	if sent > 0 {
-		c.out = c.out[sent:]
+		c.out = slices.Delete(c.out, 0, sent)
 		c.writer.wakeLocked()
 	}
 	if len(c.out) > 0 {
 		return
 	}
-	c.out = nil
 	if c.closed {
 		c.m.Close()
 	} else if c.writeClosed {

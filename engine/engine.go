@@ -34,15 +34,19 @@ type Engine struct {
 
 	// Loop-owned.
 	mux       *msp.Mux
+	emit      msp.Emit           // puts a packet into out
 	out       []mdpconn.Datagram // emitted in this turn
 	timer     *time.Timer
 	lingering lingerList
-	down      error // while what carries the datagrams is gone
+	down      error    // while what carries the datagrams is gone
+	spare     struct { // what inbox and ready change places with
+		inbox []arrival
+		ready []*Conn
+	}
 
 	mu sync.Mutex
 	// Guarded by mu.
 	inbox   []arrival
-	spare   []arrival             // the loop's other inbox
 	news    []func(now time.Time) // of the node, to be run before anything else
 	calls   []func(now time.Time)
 	ready   []*Conn            // connections whose application did something
@@ -83,6 +87,9 @@ func newEngine(node *mdpconn.Node) *Engine {
 		leaving: make(map[*Conn]struct{}),
 	}
 	e.ports = portTable{node: node, handler: e}
+	e.emit = func(local, remote msp.Addr, data []byte) {
+		e.out = append(e.out, mdpconn.Datagram{Local: fromMSP(local), Remote: fromMSP(remote), Data: data})
+	}
 	e.timer.Stop()
 	node.HandleUnbound(unboundHandler{e})
 	go e.loop()

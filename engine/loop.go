@@ -19,13 +19,16 @@ func (e *Engine) loop() {
 		case <-e.wake:
 		case <-e.timer.C:
 		}
-		now := time.Now()
-		if closing := e.takeWork(now); closing {
-			e.abandon(now)
-			return
+		for more := true; more; {
+			now := time.Now()
+			if closing := e.takeWork(now); closing {
+				e.abandon(now)
+				return
+			}
+			if more = e.turn(now); !more {
+				e.armTimer(now)
+			}
 		}
-		e.turn(now)
-		e.armTimer(now)
 	}
 }
 
@@ -33,7 +36,7 @@ func (e *Engine) loop() {
 func (e *Engine) takeWork(now time.Time) (closing bool) {
 	e.mu.Lock()
 	inbox, news, calls, ready := e.inbox, e.news, e.calls, e.ready
-	e.inbox, e.spare, e.news, e.calls, e.ready = e.spare[:0], nil, nil, nil, nil
+	e.inbox, e.ready, e.news, e.calls = e.spare.inbox, e.spare.ready, nil, nil
 	closing = e.closing
 	e.mu.Unlock()
 
@@ -57,7 +60,6 @@ func (e *Engine) takeWork(now time.Time) (closing bool) {
 		}
 		d.Release()
 	}
-	clear(inbox)
 	for _, f := range calls {
 		f(now)
 	}
@@ -65,16 +67,17 @@ func (e *Engine) takeWork(now time.Time) (closing bool) {
 		c.pump(now)
 	}
 
-	e.mu.Lock()
-	e.spare = inbox[:0]
-	e.mu.Unlock()
+	clear(inbox)
+	clear(ready)
+	e.spare.inbox, e.spare.ready = inbox[:0], ready[:0]
 	return closing
 }
 
-// turn lets the machine act until nothing is left to do at now.
-func (e *Engine) turn(now time.Time) {
+// turn lets the machine act until nothing is left to do at now, or it has sent so
+// much that it should hear first what has arrived meanwhile: then there is more.
+func (e *Engine) turn(now time.Time) (more bool) {
 	e.mux.Advance(now)
-	for {
+	for !more {
 		for m := e.mux.NextEvent(); m != nil; m = e.mux.NextEvent() {
 			e.event(now, m)
 		}
@@ -83,8 +86,10 @@ func (e *Engine) turn(now time.Time) {
 		}
 		e.mux.Poll(now, e.emit)
 		e.flush()
+		more = e.mux.Pending()
 	}
 	e.lingering.release(now)
+	return more
 }
 
 // event tells the application of m's news.
@@ -96,10 +101,6 @@ func (e *Engine) event(now time.Time, m *msp.Conn) {
 		}
 	}
 	c.pump(now)
-}
-
-func (e *Engine) emit(local, remote msp.Addr, data []byte) {
-	e.out = append(e.out, mdpconn.Datagram{Local: fromMSP(local), Remote: fromMSP(remote), Data: data})
 }
 
 // flush sends what the machine has emitted.
@@ -123,7 +124,8 @@ func (e *Engine) abandon(now time.Time) {
 		m.Stop()
 	})
 	e.mux.Listeners(func(l *msp.Listener) { l.User.(*Listener).fail(net.ErrClosed) })
-	e.turn(now)
+	for e.turn(now) {
+	}
 	e.lingering.release(now.Add(portLinger))
 	e.mu.Lock()
 	for i := range e.inbox {

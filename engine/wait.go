@@ -10,7 +10,11 @@ import (
 // A side is what calls of one kind wait on: the readers of a connection, its
 // writers, or those who accept. All of it is guarded by the owner's mutex.
 type side struct {
-	changed chan struct{} // closed when something has changed; nil while nobody waits
+	// Mostly one call waits at a time: it has a channel that is used again. Others
+	// share one that is closed when something has changed; nil while there are none.
+	single  chan struct{} // capacity 1
+	waiting bool          // a call waits on single
+	changed chan struct{}
 
 	timer  *time.Timer // while a deadline is set and not over
 	passed bool        // the deadline is over
@@ -19,6 +23,12 @@ type side struct {
 
 // wakeLocked lets all that wait look again.
 func (s *side) wakeLocked() {
+	if s.waiting {
+		select {
+		case s.single <- struct{}{}:
+		default:
+		}
+	}
 	if s.changed != nil {
 		close(s.changed)
 		s.changed = nil
@@ -31,10 +41,27 @@ func (s *side) waitLocked(ctx context.Context, mu *sync.Mutex) error {
 	if s.passed {
 		return os.ErrDeadlineExceeded
 	}
-	if s.changed == nil {
-		s.changed = make(chan struct{})
+	if s.waiting {
+		if s.changed == nil {
+			s.changed = make(chan struct{})
+		}
+		return wait(ctx, mu, s.changed)
 	}
-	changed := s.changed
+	if s.single == nil {
+		s.single = make(chan struct{}, 1)
+	}
+	select {
+	case <-s.single: // of a call that its ctx ended
+	default:
+	}
+	s.waiting = true
+	err := wait(ctx, mu, s.single)
+	s.waiting = false
+	return err
+}
+
+// wait unlocks mu, waits for changed or for ctx, and locks again.
+func wait(ctx context.Context, mu *sync.Mutex, changed <-chan struct{}) error {
 	mu.Unlock()
 	defer mu.Lock()
 	select {

@@ -273,11 +273,16 @@ func (c *Conn) advanceExtended(now time.Time) {
 	}
 }
 
-// outputExtended hands the packets that are due to the Mux.
+// outputExtended hands the packets that are due to the Mux, as far as it takes them
+// now.
 func (c *Conn) outputExtended(now time.Time) {
 	size := c.mux.cfg.packetSize(c.local, c.remote)
 	c.x.SetPacketSize(size)
 	for {
+		if c.mux.more <= 0 {
+			c.mux.touch(c)
+			return
+		}
 		b := c.x.Output(now, c.mux.packetRoom(size))
 		if len(b) == 0 {
 			return

@@ -2,6 +2,7 @@ package msp
 
 import (
 	"errors"
+	"slices"
 	"time"
 
 	"mesh.example/msp/engine/stream"
@@ -29,7 +30,9 @@ type Mux struct {
 
 	origin Origin  // of the packet at hand
 	dirty  []*Conn // to be polled
+	more   int     // bytes that this Poll may still emit
 	events []*Conn // with news for the driver
+	told   int     // how many of them it was given
 	out    Emit    // during Poll
 	owed   []reply // packets that belong to no connection
 	arena  []byte  // of packets that are built, until the next Poll
@@ -186,10 +189,17 @@ func (m *Mux) Advance(now time.Time) {
 // nothing to wait for. It is up to date after Poll.
 func (m *Mux) NextTimeout() time.Time { return m.timers.next() }
 
-// Poll hands all packets that are due to emit.
+// pollBytes is about how much one Poll emits: few enough that packets are sealed
+// while the processor has them at hand, that their times are true, and that what
+// arrives meanwhile does not wait long.
+const pollBytes = 256 << 10
+
+// Poll hands packets that are due to emit. If there are very many it stops, and
+// [Mux.Pending] tells that there is more.
 func (m *Mux) Poll(now time.Time, emit Emit) {
 	m.arena = m.arena[:0]
 	m.out = emit
+	m.more = pollBytes
 	for _, r := range m.owed {
 		if r.extended == nil {
 			r.extended = m.scratch(r.packet)
@@ -197,22 +207,25 @@ func (m *Mux) Poll(now time.Time, emit Emit) {
 		emit(r.local, r.remote, r.extended)
 	}
 	m.owed = m.owed[:0]
-	for i := 0; i < len(m.dirty); i++ { // grows while it is walked
-		c := m.dirty[i]
+	done := 0
+	for ; done < len(m.dirty) && m.more > 0; done++ { // grows while it is walked
+		c := m.dirty[done]
 		c.advance(now)
-		c.output(now)
 		c.dirty = false
+		c.output(now)
 		if c.cause != Open {
 			m.forget(now, c)
 		}
 		m.timers.set(c, c.nextTimeout())
 	}
-	clear(m.dirty)
-	m.dirty = m.dirty[:0]
+	m.dirty = slices.Delete(m.dirty, 0, done)
 	m.out = nil
 }
 
-func (m *Mux) emit(local, remote Addr, data []byte) { m.out(local, remote, data) }
+func (m *Mux) emit(local, remote Addr, data []byte) {
+	m.more -= len(data)
+	m.out(local, remote, data)
+}
 
 // scratch encodes a packet without a message in memory that lives until the
 // next Poll.
@@ -226,7 +239,7 @@ func (m *Mux) scratch(p Packet) []byte {
 // packetBuilt then takes.
 func (m *Mux) packetRoom(n int) []byte {
 	if cap(m.arena)-len(m.arena) < n {
-		m.arena = make([]byte, 0, max(2*cap(m.arena), 16*n))
+		m.arena = make([]byte, 0, max(2*cap(m.arena), 4*n))
 	}
 	return m.arena[len(m.arena):len(m.arena)]
 }
@@ -261,11 +274,10 @@ func (m *Mux) NextEvent() *Conn {
 	if len(m.events) == 0 {
 		return nil
 	}
-	c := m.events[0]
-	m.events[0] = nil
-	m.events = m.events[1:]
-	if len(m.events) == 0 {
-		m.events = nil
+	c := m.events[m.told]
+	m.events[m.told] = nil
+	if m.told++; m.told == len(m.events) {
+		m.events, m.told = m.events[:0], 0
 	}
 	c.newsDue = false
 	return c

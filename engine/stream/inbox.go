@@ -6,8 +6,8 @@ const (
 	// pieceSize is the least that a buffer has room for, bytes, unless nothing else
 	// waits.
 	pieceSize = 1024
-	// keptPieces is for how many pieces an empty Inbox keeps room.
-	keptPieces = 64
+	// keptPieces is for how many pieces an Inbox keeps room that it does not need.
+	keptPieces = 16
 )
 
 // An Inbox is what arrived in order and waits for the reader: pieces of the
@@ -106,10 +106,10 @@ func (in *Inbox) pop() {
 // empty forgets all pieces.
 func (in *Inbox) empty() {
 	clear(in.pieces)
-	in.pieces, in.first, in.offset = in.pieces[:0], 0, 0
-	if cap(in.pieces) > keptPieces {
+	if room := cap(in.pieces); room > keptPieces && room > 4*len(in.pieces) {
 		in.pieces = nil
 	}
+	in.pieces, in.first, in.offset = in.pieces[:0], 0, 0
 }
 
 // Ready reports whether there are bytes of a message to read.
