@@ -134,30 +134,3 @@ func (c *daemonConn) question(m *servald.Message) {
 		})
 	}
 }
-
-// readable hands a signed or plain datagram to the sockets that accept it. The
-// daemon has verified what is signed.
-func (c *daemonConn) readable(out *dispatcher, d *Datagram, m *servald.Message) {
-	n := c.daemon.node
-	d.Broadcast = m.LocalSID == servald.Broadcast
-	switch m.Flags {
-	case servald.NoCrypt:
-		d.Mode = Signed
-	case servald.NoCrypt | servald.NoSign:
-		d.Mode = Plain
-	default:
-		n.count.dropped.plain.Add(1)
-		return
-	}
-	if d.Remote.SID.Check() != nil || d.Remote.Port == 0 || d.Remote.Port > MaxPort {
-		n.count.dropped.badSID.Add(1)
-		return
-	}
-	sockets := n.admitting(d)
-	if len(sockets) == 0 {
-		n.count.dropped.plain.Add(1)
-		return
-	}
-	n.dispatchCopies(out, sockets, d)
-	out.deliver()
-}
