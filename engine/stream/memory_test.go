@@ -9,11 +9,11 @@ import (
 )
 
 // heapInUse is how many bytes of the heap are in use.
-func heapInUse() uint64 {
+func heapInUse() int64 {
 	var m runtime.MemStats
 	runtime.GC()
 	runtime.ReadMemStats(&m)
-	return m.HeapAlloc
+	return int64(m.HeapAlloc)
 }
 
 // fill lets an end receive a window full of messages of one byte, each packet with
@@ -47,7 +47,7 @@ func TestMemoryOfSmallMessages(t *testing.T) {
 					e.Take(&e.inbox)
 				}
 			})
-			if used := heapInUse() - before; used > 2*ours.MaxData {
+			if used := heapInUse() - before; used > 2*int64(ours.MaxData) {
 				t.Errorf("%d bytes in packets of %d, taken %v, hold %d bytes of memory", ours.MaxData, size, taken, used)
 			}
 			e.Take(&e.inbox)
