@@ -47,6 +47,8 @@ type Engine struct {
 	mu sync.Mutex
 	// Guarded by mu.
 	inbox   []arrival
+	opening map[mdpconn.Port]int  // ports at which Listen has begun
+	held    []arrival             // what came for these meanwhile
 	news    []func(now time.Time) // of the node, to be run before anything else
 	calls   []func(now time.Time)
 	ready   []*Conn            // connections whose application did something
@@ -111,15 +113,46 @@ func (h unboundHandler) HandleDatagrams(batch []mdpconn.Datagram) { h.e.receive(
 func (e *Engine) receive(batch []mdpconn.Datagram, unbound bool) {
 	e.mu.Lock()
 	for i := range batch {
-		if len(e.inbox) >= inboxLimit || e.closing {
-			e.dropped++
-			batch[i].Release()
-			continue
-		}
-		e.inbox = append(e.inbox, arrival{Datagram: batch[i], unbound: unbound})
+		e.arriveLocked(arrival{Datagram: batch[i], unbound: unbound})
 	}
 	e.mu.Unlock()
 	e.signal()
+}
+
+func (e *Engine) arriveLocked(a arrival) {
+	switch {
+	case len(e.inbox)+len(e.held) >= inboxLimit || e.closing:
+		e.dropped++
+		a.Release()
+	case !a.unbound && e.opening[a.Local.Port] > 0:
+		e.held = append(e.held, a)
+	default:
+		e.inbox = append(e.inbox, a)
+	}
+}
+
+// opens holds what arrives for a port back until the function that it returns is
+// called: whoever calls while it is bound and nobody listens yet would be refused.
+func (e *Engine) opens(port mdpconn.Port) (opened func()) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.opening == nil {
+		e.opening = make(map[mdpconn.Port]int)
+	}
+	e.opening[port]++
+	return func() {
+		e.mu.Lock()
+		if e.opening[port]--; e.opening[port] == 0 {
+			delete(e.opening, port)
+		}
+		held := e.held
+		e.held = nil
+		for _, a := range held {
+			e.arriveLocked(a)
+		}
+		e.mu.Unlock()
+		e.signal()
+	}
 }
 
 // signal makes the loop take a turn.

@@ -457,3 +457,32 @@ func TestClosedConnOfDeafPeerEnds(t *testing.T) {
 		near.Abort()
 	})
 }
+
+// Who calls while Listen is under way is not refused: the port is bound before the
+// machine listens, and a daemon is silent until then.
+func TestCalledWhileListenBegins(t *testing.T) {
+	inLab(t, func(l *lab) {
+		far := Of(l.there)
+		busy := make(chan struct{})
+		far.post(func(time.Time) { <-busy })
+		synctest.Wait() // the loop is busy
+		listening := make(chan *Listener)
+		go func() { listening <- l.listen(80, ListenConfig{}) }()
+		synctest.Wait() // the port is bound
+		dialled := make(chan error)
+		go func() {
+			c, err := l.dial(80)
+			if err == nil {
+				c.Close()
+			}
+			dialled <- err
+		}()
+		time.Sleep(time.Second)
+		close(busy)
+		ln := <-listening
+		if err := <-dialled; err != nil {
+			t.Errorf("the call: %v", err)
+		}
+		ln.Close()
+	})
+}

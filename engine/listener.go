@@ -46,6 +46,7 @@ type ListenConfig struct {
 // Listen binds an address of the node: of one identity, of the primary, or of
 // all. A zero port takes a free one. The error is that of Bind.
 func (e *Engine) Listen(local mdpconn.Addr, cfg ListenConfig) (*Listener, error) {
+	defer e.opens(local.Port)()
 	p, err := e.ports.claim(local)
 	if err != nil {
 		return nil, err
