@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"net"
 	"sync"
 )
@@ -34,6 +35,27 @@ func (l *chanListener) put(c net.Conn) {
 	case l.conns <- c:
 	case <-l.done:
 		c.Close()
+	}
+}
+
+// acceptStreams puts the streams of all connections that accept gives, until it fails.
+func acceptStreams[C interface {
+	AcceptStream(context.Context) (S, error)
+}, S any](l *chanListener, accept func(context.Context) (C, error), join func(C, S) net.Conn) {
+	for {
+		c, err := accept(context.Background())
+		if err != nil {
+			return
+		}
+		go func() {
+			for {
+				s, err := c.AcceptStream(context.Background())
+				if err != nil {
+					return
+				}
+				l.put(join(c, s))
+			}
+		}()
 	}
 }
 

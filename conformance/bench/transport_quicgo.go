@@ -60,23 +60,7 @@ func quicGoListen(addr string) (net.Listener, error) {
 		return nil, err
 	}
 	l := newChanListener(ql.Addr(), ql.Close)
-	go func() {
-		for {
-			qc, err := ql.Accept(context.Background())
-			if err != nil {
-				return
-			}
-			go func() {
-				for {
-					s, err := qc.AcceptStream(context.Background())
-					if err != nil {
-						return
-					}
-					l.put(&quicGoConn{Stream: s, qc: qc})
-				}
-			}()
-		}
-	}()
+	go acceptStreams(l, ql.Accept, func(qc *quic.Conn, s *quic.Stream) net.Conn { return &quicGoConn{Stream: s, qc: qc} })
 	return l, nil
 }
 

@@ -142,23 +142,7 @@ func xquicListen(addr string) (net.Listener, error) {
 		defer cancel()
 		return ep.Close(ctx)
 	})
-	go func() {
-		for {
-			qc, err := ep.Accept(context.Background())
-			if err != nil {
-				return
-			}
-			go func() {
-				for {
-					s, err := qc.AcceptStream(context.Background())
-					if err != nil {
-						return
-					}
-					l.put(newXquicConn(s, qc, false))
-				}
-			}()
-		}
-	}()
+	go acceptStreams(l, ep.Accept, func(qc *quic.Conn, s *quic.Stream) net.Conn { return newXquicConn(s, qc, false) })
 	return l, nil
 }
 
