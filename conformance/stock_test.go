@@ -116,105 +116,92 @@ func (l *stockLab) said(scenario, from, to string, fromPort, toPort uint32) []by
 	return l.record.Said(l.t, scenario, from, to, fromPort, toPort)
 }
 
-// TestStockHello: both sides say a line and then shut down, ours in place of
-// either.
-func TestStockHello(t *testing.T) {
+// streams runs a recorded stream between A and B twice: connect is our part in the
+// place of A while B plays its own, and listen ours in the place of B while A does.
+func streams(t *testing.T, scenario, port string,
+	connect func(t *testing.T, l *stockLab, b *stocktest.Peer, play *stocktest.Play),
+	listen func(t *testing.T, l *stockLab, a *stocktest.Peer, play *stocktest.Play, ln *mspnet.Listener)) {
 	t.Run("we connect", func(t *testing.T) {
 		amongStock(t, "A", mdpconn.Config{}, func(t *testing.T, l *stockLab) {
 			defer l.node.Announce()()
 			b := l.met("B")
-			play := b.Play("msp_hello")
-			c := l.dial(259, "B", 512)
-			write(t, c, l.said("msp_hello", "A", "B", 259, 512))
-			wantAll(t, "stock's line", c, l.said("msp_hello", "B", "A", 512, 259))
-			l.wantClosed(c)
-			play.Done()
+			connect(t, l, b, b.Play(scenario))
 		})
 	})
 	t.Run("we listen", func(t *testing.T) {
 		amongStock(t, "B", mdpconn.Config{}, func(t *testing.T, l *stockLab) {
-			ln := l.listen("512")
+			ln := l.listen(port)
 			defer ln.Close()
 			a := l.met("A")
-			play := a.Play("msp_hello")
-			l.reply(accept(t, ln), l.said("msp_hello", "A", "B", 259, 512), l.said("msp_hello", "B", "A", 512, 259))
-			play.Done()
+			listen(t, l, a, a.Play(scenario), ln)
 		})
+	})
+}
+
+// TestStockHello: both sides say a line and then shut down, ours in place of
+// either.
+func TestStockHello(t *testing.T) {
+	streams(t, "msp_hello", "512", func(t *testing.T, l *stockLab, _ *stocktest.Peer, play *stocktest.Play) {
+		c := l.dial(259, "B", 512)
+		write(t, c, l.said("msp_hello", "A", "B", 259, 512))
+		wantAll(t, "stock's line", c, l.said("msp_hello", "B", "A", 512, 259))
+		l.wantClosed(c)
+		play.Done()
+	}, func(t *testing.T, l *stockLab, _ *stocktest.Peer, play *stocktest.Play, ln *mspnet.Listener) {
+		l.reply(accept(t, ln), l.said("msp_hello", "A", "B", 259, 512), l.said("msp_hello", "B", "A", 512, 259))
+		play.Done()
 	})
 }
 
 // TestStockTransfer: 20,000 bytes one way.
 func TestStockTransfer(t *testing.T) {
-	t.Run("we connect", func(t *testing.T) {
-		amongStock(t, "A", mdpconn.Config{}, func(t *testing.T, l *stockLab) {
-			defer l.node.Announce()()
-			b := l.met("B")
-			play := b.Play("msp_20kB")
-			c := l.dial(260, "B", 513)
-			write(t, c, l.said("msp_20kB", "A", "B", 260, 513))
-			try(t, "CloseWrite", c.CloseWrite())
-			wantEOF(t, "stock's end", c)
-			l.wantClosed(c)
-			play.Done()
-			if got := b.Heard(260, 513).Bytes(); string(got) != string(l.said("msp_20kB", "A", "B", 260, 513)) || len(got) != 20000 {
-				t.Errorf("stock got %d bytes", len(got))
-			}
-		})
-	})
-	t.Run("we listen", func(t *testing.T) {
-		amongStock(t, "B", mdpconn.Config{}, func(t *testing.T, l *stockLab) {
-			ln := l.listen("513")
-			defer ln.Close()
-			a := l.met("A")
-			play := a.Play("msp_20kB")
-			c := accept(t, ln)
-			try(t, "CloseWrite", c.CloseWrite())
-			wantAll(t, "20 kB", c, l.said("msp_20kB", "A", "B", 260, 513))
-			l.wantClosed(c)
-			play.Done()
-		})
+	streams(t, "msp_20kB", "513", func(t *testing.T, l *stockLab, b *stocktest.Peer, play *stocktest.Play) {
+		c := l.dial(260, "B", 513)
+		write(t, c, l.said("msp_20kB", "A", "B", 260, 513))
+		try(t, "CloseWrite", c.CloseWrite())
+		wantEOF(t, "stock's end", c)
+		l.wantClosed(c)
+		play.Done()
+		if got := b.Heard(260, 513).Bytes(); string(got) != string(l.said("msp_20kB", "A", "B", 260, 513)) || len(got) != 20000 {
+			t.Errorf("stock got %d bytes", len(got))
+		}
+	}, func(t *testing.T, l *stockLab, _ *stocktest.Peer, play *stocktest.Play, ln *mspnet.Listener) {
+		c := accept(t, ln)
+		try(t, "CloseWrite", c.CloseWrite())
+		wantAll(t, "20 kB", c, l.said("msp_20kB", "A", "B", 260, 513))
+		l.wantClosed(c)
+		play.Done()
 	})
 }
 
 // TestStockStop: the first connection goes on, while a second one is refused.
 func TestStockStop(t *testing.T) {
-	t.Run("we connect", func(t *testing.T) {
-		amongStock(t, "A", mdpconn.Config{}, func(t *testing.T, l *stockLab) {
-			defer l.node.Announce()()
-			b := l.met("B")
-			play := b.Play("msp_stop")
-			one := l.dial(262, "B", 514)
-			write(t, one, l.said("msp_stop", "A", "B", 262, 514))
-			pass(time.Second)
-			two := l.dial(263, "B", 514)
-			write(t, two, l.said("msp_stop", "A", "B", 263, 514))
-			if _, err := two.Read(make([]byte, 1)); !errors.Is(err, syscall.ECONNREFUSED) {
-				t.Errorf("the second reads %v, want ECONNREFUSED", err)
-			}
-			try(t, "CloseWrite", one.CloseWrite())
-			wantAll(t, "stock's answer", one, l.said("msp_stop", "B", "A", 514, 262))
-			l.wantClosed(one)
-			play.Done()
-		})
-	})
-	t.Run("we listen", func(t *testing.T) {
-		amongStock(t, "B", mdpconn.Config{}, func(t *testing.T, l *stockLab) {
-			ln := l.listen("514")
-			a := l.met("A")
-			play := a.Play("msp_stop")
-			one := accept(t, ln)
-			ln.Close()
-			wantRead(t, "stock's question", one, l.said("msp_stop", "A", "B", 262, 514))
-			pass(2500 * time.Millisecond) // as recorded; the second comes meanwhile
-			write(t, one, l.said("msp_stop", "B", "A", 514, 262))
-			try(t, "CloseWrite", one.CloseWrite())
-			wantEOF(t, "stock's end", one)
-			l.wantClosed(one)
-			play.Done()
-			if !a.Heard(514, 263).Stop {
-				t.Error("the second was not refused")
-			}
-		})
+	streams(t, "msp_stop", "514", func(t *testing.T, l *stockLab, _ *stocktest.Peer, play *stocktest.Play) {
+		one := l.dial(262, "B", 514)
+		write(t, one, l.said("msp_stop", "A", "B", 262, 514))
+		pass(time.Second)
+		two := l.dial(263, "B", 514)
+		write(t, two, l.said("msp_stop", "A", "B", 263, 514))
+		if _, err := two.Read(make([]byte, 1)); !errors.Is(err, syscall.ECONNREFUSED) {
+			t.Errorf("the second reads %v, want ECONNREFUSED", err)
+		}
+		try(t, "CloseWrite", one.CloseWrite())
+		wantAll(t, "stock's answer", one, l.said("msp_stop", "B", "A", 514, 262))
+		l.wantClosed(one)
+		play.Done()
+	}, func(t *testing.T, l *stockLab, a *stocktest.Peer, play *stocktest.Play, ln *mspnet.Listener) {
+		one := accept(t, ln)
+		ln.Close()
+		wantRead(t, "stock's question", one, l.said("msp_stop", "A", "B", 262, 514))
+		pass(2500 * time.Millisecond) // as recorded; the second comes meanwhile
+		write(t, one, l.said("msp_stop", "B", "A", 514, 262))
+		try(t, "CloseWrite", one.CloseWrite())
+		wantEOF(t, "stock's end", one)
+		l.wantClosed(one)
+		play.Done()
+		if !a.Heard(514, 263).Stop {
+			t.Error("the second was not refused")
+		}
 	})
 }
 
