@@ -81,7 +81,7 @@ func (r *receiver) answerKeyMap(p *peer, d *Datagram, direct bool) {
 func (r *receiver) answer(p *peer, d *Datagram, data []byte, direct bool) {
 	n := r.node
 	if !direct {
-		n.answerVia(p, d, data, r.now)
+		n.answerVia(p, d, data, r.keyed, r.now)
 		return
 	}
 	o := n.outbox(p.own, p)

@@ -144,7 +144,7 @@ func (r *receiver) compactDatagram(p *peer) {
 	case len(d.Data) == 0:
 		n.count.dropped.empty.Add(1)
 	case d.Local.Port == portHello && d.Remote.Port == portHello:
-		r.hello(p, d.Data)
+		r.hello(p, d.Data, true)
 	case builtin:
 		r.keyed = true
 		r.serve(p, &d, true)
@@ -186,21 +186,19 @@ func (r *receiver) notice(id uint32) {
 	}
 	n.mu.Lock()
 	p := n.peers.all[pair]
-	known := p != nil && p.path.known
-	var to endpoint
-	if known {
-		to = p.path.current.endpoint
-	}
 	n.mu.Unlock()
-	if !known {
-		return
+	if p != nil {
+		n.greet(p, r.now)
 	}
-	if hello := n.offer(p, r.now); hello != nil {
-		o := n.outbox(p.own, p)
-		o.targets = append(o.targets, target{endpoint: to})
-		o.add(portHello, portHello, hello, r.now)
-		o.flush(r.now)
-		o.free()
+}
+
+// noticeVia handles such a notice that came in the box, from a peer (MSX-12.3): it
+// has lost the keys, or somebody has sent it something in our name.
+func (r *receiver) noticeVia(p *peer, id uint32) {
+	n := r.node
+	n.count.sessions.notices.Add(1)
+	if n.sessions.heedFrom(p.pair, id, r.now) {
+		n.greet(p, r.now)
 	}
 }
 

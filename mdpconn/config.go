@@ -101,8 +101,8 @@ type Config struct {
 
 	// NoSessions keeps the node to the published box: it sends no hellos and
 	// answers none, so that it is to everybody as a stock node is
-	// (docs/extension.md §9, §10). If false, nodes of this project that see each
-	// other agree on session keys. A node at a servald daemon never does.
+	// (docs/extension.md §9, §10). If false, nodes of this project that talk to
+	// each other agree on session keys. A node at a servald daemon never does.
 	NoSessions bool
 
 	// RequireSessionKeys has the node send and deliver datagrams under session

@@ -32,8 +32,8 @@
 // lost; end to end nothing is repeated. What neighbours tell about the mesh is
 // not proven: one that lies can keep datagrams from arriving, but neither read
 // nor forge them. MDP itself gives neither forward secrecy nor protection from
-// replays; session keys, which neighbours that are nodes of this package agree
-// on, give both (Config.NoSessions, RequireSessionKeys). Without them a handler
+// replays; session keys, which nodes of this package agree on, over relays too,
+// give both (Config.NoSessions, RequireSessionKeys). Without them a handler
 // has to bear datagrams that come twice. Long after, that happens only with
 // those of stock nodes, and with those whose originals this node has not heard
 // since it started.

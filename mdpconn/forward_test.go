@@ -1,6 +1,7 @@
 package mdpconn_test
 
 import (
+	"bytes"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -94,6 +95,35 @@ func TestForwarding(t *testing.T) {
 		synctest.Wait()
 		if s := n.Stats().Relayed; s.Refused != 1 || len(right.got(1200)) != 0 {
 			t.Errorf("a body of 1200 bytes: %+v", s)
+		}
+	})
+}
+
+// Bodies under session keys pass as they are, the shortest and the largest; others
+// with the top bit of a nonce do not (MSX-12.1, MSX-12.2).
+func TestForwardingOfKeyedBodies(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n, l, left, right := between(t, mdpconn.Config{Announce: mdpconn.AnnounceAlways})
+		for _, tc := range []struct {
+			size   int
+			first  byte
+			passes bool
+		}{{25, 0x80, true}, {24, 0x80, false}, {1110, 0x80, true}, {100, 0x81, false}, {100, 0xff, false}} {
+			pl := transit(n, right, tc.size)
+			for i := range pl.Body {
+				pl.Body[i] = byte(i)
+			}
+			pl.Body[0] = tc.first
+			data := packet(t, left.id.SID(), transit(n, right, max(tc.size, 42)))
+			data = data[:len(data)-max(tc.size, 42)]
+			data = append(data, pl.Body...) // overlay would not make all of them
+			data[len(data)-tc.size-2], data[len(data)-tc.size-1] = byte(tc.size>>8), byte(tc.size)
+			right.take()
+			left.link.WritePackets([]mdpconn.Packet{{Addr: l.LocalAddr(), Data: data}})
+			got := right.got(tc.size)
+			if (len(got) == 1 && bytes.Equal(got[0].Body, pl.Body)) != tc.passes || len(got) > 1 {
+				t.Errorf("%d bytes from %#02x on: passed on as %v, want that to be %v", tc.size, tc.first, got, tc.passes)
+			}
 		}
 	})
 }

@@ -73,9 +73,59 @@ func (n *Node) wakeAt(at time.Time) {
 	n.wakeLocked(at)
 }
 
+// greet sends an offer to a peer that has lost its keys, by the way that is known.
+func (n *Node) greet(p *peer, now time.Time) {
+	if w := n.wayBack(p, now); w.open() {
+		if hello := n.offer(p, now); hello != nil {
+			n.sayHello(p, w, hello, now)
+		}
+	}
+}
+
+// A helloWay is how a hello goes that is not sent along with datagrams: to an
+// address, or through others.
+type helloWay struct {
+	to  endpoint
+	hop *hop
+}
+
+func (w helloWay) open() bool { return w.hop != nil || w.to.link != nil }
+
+// wayBack gives the way on which a peer is reached now, if there is one.
+func (n *Node) wayBack(p *peer, now time.Time) (w helloWay) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if now := n.peers.all[p.pair]; now != nil {
+		p = now
+	}
+	if p.path.searching() {
+		if nb := n.viaLocked(p, now); nb != nil {
+			return helloWay{hop: nb.hop()}
+		}
+	}
+	if p.path.known {
+		w.to = p.path.current.endpoint
+	}
+	return w
+}
+
+// sayHello sends a hello, in the box.
+func (n *Node) sayHello(p *peer, w helloWay, hello []byte, now time.Time) {
+	if w.hop != nil {
+		n.sendVia(p, w.hop, false, nil, hello, now)
+		return
+	}
+	o := n.outbox(p.own, p)
+	defer o.free()
+	o.targets = append(o.targets, target{endpoint: w.to})
+	o.add(portHello, portHello, hello, now)
+	o.flush(now)
+}
+
 // hello handles a hello of a peer: a datagram that opened, be it in the box or
-// under session keys.
-func (r *receiver) hello(p *peer, data []byte) {
+// under session keys. Unless it came directly from an address, what it leads to goes
+// by the way on which the peer is reached.
+func (r *receiver) hello(p *peer, data []byte, direct bool) {
 	n := r.node
 	h, err := session.ParseHello(data)
 	if err != nil {
@@ -95,7 +145,7 @@ func (r *receiver) hello(p *peer, data []byte) {
 		return
 	}
 	n.wakeAt(a.timeout)
-	if a.boot != 0 && r.from.link.takesTo(r.from.addr.Addr()) > bufferSize {
+	if a.boot != 0 && direct && r.from.link.takesTo(r.from.addr.Addr()) > bufferSize {
 		r.larger = r.packets != nil && len(r.packets) != largePackets // the first probe is not to be lost
 	}
 	n.mu.Lock()
@@ -104,17 +154,23 @@ func (r *receiver) hello(p *peer, data []byte) {
 	}
 	p.hello.pause(r.now)
 	n.mu.Unlock()
-	if a.answer != nil {
-		n.count.sessions.answers.Add(1)
-		o := n.outbox(p.own, p)
-		o.targets = append(o.targets, target{endpoint: r.from})
-		o.add(portHello, portHello, a.answer, r.now)
-		o.flush(r.now)
-		o.free()
+	w := helloWay{to: r.from}
+	if !direct {
+		w = n.wayBack(p, r.now)
 	}
-	if a.current {
-		n.keyed(p, a.boot, r.now)
-		n.confirm(p, r.from, r.now)
+	if a.answer != nil && w.open() {
+		n.count.sessions.answers.Add(1)
+		n.sayHello(p, w, a.answer, r.now)
+	}
+	if !a.current {
+		return
+	}
+	n.keyed(p, a.boot, r.now)
+	switch {
+	case w.hop != nil:
+		n.confirmVia(p, w.hop, r.now)
+	case w.open():
+		n.confirm(p, w.to, r.now)
 	}
 }
 

@@ -182,7 +182,7 @@ func (n *Node) collectPeerLocked(p *peer, now time.Time, w *work) {
 		if n.reachableLocked(p, now) && !now.Before(p.hello.at) {
 			o := n.outbox(p.own, p) // a hello goes out, and what waits waits on
 			n.routeLocked(p, now, 1, o)
-			w.flushes = append(w.flushes, &flush{p, o, nil, nil})
+			w.flushes = append(w.flushes, &flush{p, o, n.hopLocked(p, o, now), nil})
 		}
 	} else if len(path.waiting) > 0 && n.reachableLocked(p, now) {
 		o := n.outbox(p.own, p)
@@ -230,9 +230,6 @@ func (n *Node) perform(w *work, now time.Time) {
 		n.listenBroadcasts()
 	}
 	for _, f := range w.flushes {
-		if f.hop != nil && !n.config.RequireSessionKeys {
-			n.sendWaitingVia(f, now)
-		}
 		n.sendWaiting(f, now)
 	}
 	for _, c := range w.challenges {
@@ -256,8 +253,7 @@ func (n *Node) perform(w *work, now time.Time) {
 	n.sendRecords(w.records)
 }
 
-// sendWaiting sends datagrams that have waited, if not through others, and frees
-// them and their outbox.
+// sendWaiting sends datagrams that have waited, and frees them and their outbox.
 func (n *Node) sendWaiting(f *flush, now time.Time) {
 	p, o := f.peer, f.box
 	defer o.free()
@@ -270,15 +266,20 @@ func (n *Node) sendWaiting(f *flush, now time.Time) {
 		switch {
 		case w.waits:
 			n.count.dropped.noRoute.Add(1)
-		case len(o.targets) > 0:
-			batch = append(batch, f.waiting[i].Datagram)
-			n.count.sent.datagrams.Add(1)
-		case f.hop == nil:
+		case len(o.targets) == 0 && f.hop == nil:
 			n.count.dropped.budget.Add(1)
+		default:
+			batch = append(batch, f.waiting[i].Datagram)
 		}
 	}
+	hello := n.helloOf(p, w, now)
+	if f.hop != nil {
+		n.sendVia(p, f.hop, w.relayed, batch, hello, now)
+	} else {
+		n.count.sent.datagrams.Add(uint64(len(batch)))
+	}
 	if len(o.targets) > 0 {
-		n.transmit(p, o, w, batch, now)
+		n.transmit(p, o, w, batch, hello, now)
 	}
 	for i := range f.waiting {
 		f.waiting[i].Release()

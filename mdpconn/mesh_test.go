@@ -190,6 +190,8 @@ func (r *rules) check(e *memnet.Event) {
 			bad("TTL %d", pl.TTL)
 		case pl.Flags&overlay.AckSoon != 0:
 			bad("it asks to be acknowledged")
+		case mode == overlay.ModeCiphered && len(pl.Body) >= overlay.MinSessionBody && pl.Body[0] == overlay.SessionBody:
+			// Under session keys: for a node that has them.
 		case pl.Type == overlay.TypeData && mode == overlay.ModeCiphered && len(pl.Body) < overlay.SealOverhead+2:
 			bad("no data")
 		case pl.Type == overlay.TypeData && mode == overlay.ModePlain:

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"mesh.example/msp/mdpconn/overlay"
+	"mesh.example/msp/mdpconn/session"
 )
 
 // Sizes of an outbox. Implementation.
@@ -34,9 +35,10 @@ type outbox struct {
 	packets []Packet   // what is given to the link
 	copies  [maxTargets]outPacket
 
-	plain []byte // ports and data
-	nonce boxNonce
-	tag   [16]byte
+	plain   []byte // ports and data
+	scratch session.Scratch
+	nonce   boxNonce
+	tag     [16]byte
 }
 
 // An outPacket is a packet in the making.

@@ -289,6 +289,9 @@ func (r *receiver) plain(mode overlay.Mode, own *ownIdentity, source SID) {
 func (r *receiver) open(own *ownIdentity, source SID) bool {
 	n := r.node
 	body := r.payload.Body
+	if session.IsRelayed(body) {
+		return r.openKeyed(own, source)
+	}
 	nonce, err := overlay.Nonce(body)
 	if err != nil {
 		n.count.dropped.crypto.Add(1)
@@ -349,12 +352,13 @@ func (r *receiver) authenticated(p *peer, plain []byte, buf *buffer, made int64)
 	}
 	s, builtin, refused := r.heardAuthentic(p, direct, made, to)
 	hello := n.sessions != nil && to == portHello && from == portHello
+	unknown, notice := session.ParseUnknown(data)
 	switch {
-	case hello && direct:
-		r.hello(p, data)
+	case hello && !notice:
+		r.hello(p, data, direct)
 		d.Release()
-	case hello:
-		n.count.dropped.ignored.Add(1)
+	case hello && refused == nil:
+		r.noticeVia(p, unknown)
 		d.Release()
 	case refused != nil:
 		refused.Add(1)

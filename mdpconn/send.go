@@ -162,27 +162,37 @@ func (n *Node) sendRemote(own *ownIdentity, remote SID, batch []Datagram) error 
 	n.activateLocked(p)
 	n.mu.Unlock()
 
-	switch {
-	case w.waits:
+	if w.waits {
 		batch = nil
-	case via != nil:
-		n.sendVia(p, via, batch, now)
-	default:
+	}
+	hello := n.helloOf(p, w, now)
+	if via != nil {
+		n.sendVia(p, via, w.relayed, batch, hello, now)
+	} else if !w.waits {
 		n.count.dropped.budget.Add(uint64(left))
 	}
 	if len(o.targets) == 0 {
 		return nil
 	}
-	n.transmit(p, o, w, batch, now)
+	n.transmit(p, o, w, batch, hello, now)
 	if via == nil {
 		n.count.sent.datagrams.Add(uint64(len(batch)))
 	}
 	return nil
 }
 
-// A way is how datagrams go to the targets of an outbox.
+// helloOf gives the hello that goes along with datagrams; nil if there is none.
+func (n *Node) helloOf(p *peer, w way, now time.Time) []byte {
+	if !w.hello {
+		return nil
+	}
+	return n.offer(p, now)
+}
+
+// A way is how datagrams go to the targets of an outbox, and through others.
 type way struct {
-	compact int  // under session keys, in packets of at most so many bytes; 0: in the box
+	compact int  // to the targets under session keys, in packets of at most so many bytes; 0: in the box
+	relayed bool // through others under session keys
 	hello   bool // a hello goes along
 	probe   int  // a ping of so many bytes goes along, with token; 0: none
 	token   [session.TokenSize]byte
@@ -193,7 +203,8 @@ type way struct {
 // wayLocked tells how datagrams to a peer go now. Caller holds mu.
 func (n *Node) wayLocked(p *peer, o *outbox, st standing, via *hop, batch []Datagram, now time.Time) (w way) {
 	p.keyed = st.keyed
-	if st.keyed && via == nil && (!p.path.searching() || n.config.RequireSessionKeys) {
+	w.relayed = st.keyed && via != nil
+	if st.keyed && (!p.path.searching() || n.config.RequireSessionKeys) {
 		w.compact = min(st.compact, smallCompact)
 		if !p.path.searching() {
 			p.size.notice(batch)
@@ -201,18 +212,14 @@ func (n *Node) wayLocked(p *peer, o *outbox, st standing, via *hop, batch []Data
 			w.token, w.to = p.size.token, p.path.current.endpoint
 		}
 	}
-	w.hello = via == nil && len(o.targets) > 0 && n.greetsLocked(p, st, now)
-	w.waits = n.config.RequireSessionKeys && w.compact == 0
+	w.hello = (via != nil || len(o.targets) > 0) && n.greetsLocked(p, st, now)
+	w.waits = n.config.RequireSessionKeys && w.compact == 0 && !w.relayed
 	return w
 }
 
 // transmit sends datagrams to the targets of an outbox, and the challenges that
-// are to go along.
-func (n *Node) transmit(p *peer, o *outbox, w way, batch []Datagram, now time.Time) {
-	var hello []byte
-	if w.hello {
-		hello = n.offer(p, now)
-	}
+// are to go along, and the hello if there is one.
+func (n *Node) transmit(p *peer, o *outbox, w way, batch []Datagram, hello []byte, now time.Time) {
 	if w.compact > 0 {
 		n.sendCompact(p, w.compact, o, batch, hello, now)
 		if w.probe > 0 {
@@ -220,6 +227,9 @@ func (n *Node) transmit(p *peer, o *outbox, w way, batch []Datagram, now time.Ti
 		}
 		o.flush(now)
 		return
+	}
+	if n.config.RequireSessionKeys {
+		batch = nil // none of it goes in the box
 	}
 	for i := range batch {
 		if len(batch[i].Data) > MaxData {

@@ -202,6 +202,15 @@ func (s *sessions) heed(id uint32, now time.Time) (p pair, ok bool) {
 	return pairOf(current.Pair()), true
 }
 
+// heedFrom reports whether a notice is to be heeded that the peer itself has
+// sent. Those of others do not use up what may be heeded.
+func (s *sessions) heedFrom(p pair, id uint32, now time.Time) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	current := s.table.Current(p.session(), now)
+	return current != nil && current.Heed(id, now)
+}
+
 func pairOf(p session.Pair) pair { return pair{SID(p.Local), SID(p.Peer)} }
 
 // find gives the session and the keys that a packet is under. known is false if

@@ -23,8 +23,8 @@ type SessionStats struct {
 	Refused    uint64 `json:"refused"`    // hellos heard that lead to nothing: damaged, replayed, crossed
 	Begun      uint64 `json:"begun"`      // sessions that became current, replacements included
 	Restarts   uint64 `json:"restarts"`   // of them, those with a peer that had begun anew
-	Sent       uint64 `json:"sent"`       // packets under session keys, each counted once
-	Received   uint64 `json:"received"`   // packets under session keys that opened
+	Sent       uint64 `json:"sent"`       // packets, or bodies for relays, under session keys, each counted once
+	Received   uint64 `json:"received"`   // of those of peers, that opened
 	Unknown    uint64 `json:"unknown"`    // packets of a session that is unknown here
 	Notices    uint64 `json:"notices"`    // notices of peers that know none of ours
 	Unsealed   uint64 `json:"unsealed"`   // packets not sent, as their session had just ended

@@ -169,8 +169,7 @@ func (n *Node) asksLocked(p *peer, now time.Time) bool {
 		return false
 	}
 	route, routed := n.mesh.routes[p.remote]
-	idle := r.heardAt.After(p.path.current.heard) && !r.failed && routed && !route.via.gone && route.via.isLinked(now)
-	return !idle || n.config.RequireSessionKeys // which it has with neighbours only
+	return !(r.heardAt.After(p.path.current.heard) && !r.failed && routed && !route.via.gone && route.via.isLinked(now))
 }
 
 // reachableLocked reports whether datagrams to a peer can be sent now. Caller
@@ -184,6 +183,9 @@ type mark struct {
 	ttl   uint8
 	queue uint8
 }
+
+// ordinary is the mark of what the node says itself.
+var ordinary = mark{ttl: maxTTL, queue: uint8(QueueOrdinary)}
 
 // markOf gives the mark of a datagram: its own, or that of the socket bound to
 // its local address.
@@ -219,39 +221,48 @@ func (n *Node) outboxVia(p *peer, h *hop) *outbox {
 	return o
 }
 
-// sendVia sends datagrams of a pair through a neighbour.
-func (n *Node) sendVia(p *peer, h *hop, batch []Datagram, now time.Time) {
+// sendVia sends datagrams of a pair through a neighbour, under session keys if
+// keyed, and a hello along with them if there is one. That goes in the box: whoever
+// has lost the keys is to read it.
+func (n *Node) sendVia(p *peer, h *hop, keyed bool, batch []Datagram, hello []byte, now time.Time) {
 	o := n.outboxVia(p, h)
 	defer o.free()
+	if keyed {
+		n.sendKeyedVia(o, batch, now)
+		batch = nil
+	}
 	for i := range batch {
-		d := &batch[i]
-		o.mark = n.markOf(d)
-		if len(d.Data) > MaxData {
-			n.count.sessions.tooLarge.Add(1)
-			continue
+		if d := &batch[i]; n.passable(o, d) {
+			o.add(d.Local.Port, d.Remote.Port, d.Data, now)
 		}
-		if o.mark.ttl < 2 {
-			n.count.dropped.noRoute.Add(1) // it is not to be passed on
-			continue
-		}
-		o.add(d.Local.Port, d.Remote.Port, d.Data, now)
-		n.count.sent.datagrams.Add(1)
-		n.count.mesh.sentVia.Add(1)
+	}
+	if hello != nil {
+		o.mark = ordinary
+		o.add(portHello, portHello, hello, now)
 	}
 	o.flush(now)
 }
 
-// sendWaitingVia does it for datagrams that waited. They are not released.
-func (n *Node) sendWaitingVia(f *flush, now time.Time) {
-	batch := make([]Datagram, len(f.waiting))
-	for i := range f.waiting {
-		batch[i] = f.waiting[i].Datagram
+// passable reports whether a datagram can be passed on by others, counts it, and
+// sets the mark of o for it.
+func (n *Node) passable(o *outbox, d *Datagram) bool {
+	o.mark = n.markOf(d)
+	switch {
+	case len(d.Data) > MaxData:
+		n.count.sessions.tooLarge.Add(1)
+		return false
+	case o.mark.ttl < 2: // it is not to be passed on
+		n.count.dropped.noRoute.Add(1)
+		return false
 	}
-	n.sendVia(f.peer, f.hop, batch, now)
+	n.count.sent.datagrams.Add(1)
+	n.count.mesh.sentVia.Add(1)
+	return true
 }
 
-// answerVia sends data back to the source of d, who is not a neighbour.
-func (n *Node) answerVia(p *peer, d *Datagram, data []byte, now time.Time) {
+// answerVia sends data back to the source of d, who is not a neighbour, under
+// session keys if keyed.
+func (n *Node) answerVia(p *peer, d *Datagram, data []byte, keyed bool, now time.Time) {
 	n.mu.Lock()
 	nb := n.viaLocked(p, now)
 	var h *hop
@@ -263,7 +274,7 @@ func (n *Node) answerVia(p *peer, d *Datagram, data []byte, now time.Time) {
 		n.count.dropped.noRoute.Add(1)
 		return
 	}
-	n.sendVia(p, h, []Datagram{{Local: d.Local, Remote: d.Remote, Data: data, Queue: QueueOrdinary, TTL: maxTTL}}, now)
+	n.sendVia(p, h, keyed, []Datagram{{Local: d.Local, Remote: d.Remote, Data: data, Queue: QueueOrdinary, TTL: maxTTL}}, nil, now)
 }
 
 // A form says which SIDs of a relayed packet are shortened. The largest message of
@@ -311,23 +322,35 @@ func (b *outPacket) appended(data []byte, before overlay.Context) bool {
 	return true
 }
 
-// sealVia appends the plaintext in o.plain as an enciphered payload that the hop
-// is to pass on, and reports whether there was room.
-func (o *outbox) sealVia(b *outPacket, now time.Time) bool {
+// viaPayload begins a payload of the pair that the hop is to pass on.
+func (o *outbox) viaPayload() overlay.Payload {
 	p := overlay.Payload{Type: overlay.TypeData, TTL: o.mark.ttl, Queue: o.mark.queue, Seq: byte(o.own.sequence.Load() + 1)}
 	if o.peer.local != o.own.sid {
 		p.Source = fullSID(o.peer.local)
 	}
 	o.address(&p, o.peer.remote)
+	return p
+}
+
+// appendedVia is appended for such a payload, whose number is used up if there
+// was room.
+func (o *outbox) appendedVia(b *outPacket, data []byte, before overlay.Context) bool {
+	if !b.appended(data, before) {
+		return false
+	}
+	o.own.sequence.Add(1)
+	return true
+}
+
+// sealVia appends the plaintext in o.plain as an enciphered payload that the hop
+// is to pass on, and reports whether there was room.
+func (o *outbox) sealVia(b *outPacket, now time.Time) bool {
+	p := o.viaPayload()
 	o.peer.mine.fill(&o.nonce, &o.tag, now)
 	before := b.ctx
 	data, err := overlay.AppendSealedPayload(b.data, &p, &b.ctx, o.peer.key, (*[nonceSize]byte)(&o.nonce), o.plain)
 	if err != nil {
 		panic("BUG: mdpconn: " + err.Error())
 	}
-	if !b.appended(data, before) {
-		return false
-	}
-	o.own.sequence.Add(1)
-	return true
+	return o.appendedVia(b, data, before)
 }

@@ -45,8 +45,9 @@
 // dial of one ends by time-out. The published protocol has no forward secrecy,
 // and its window of 32 messages bounds the rate to 32 KB per round trip; two
 // nodes of this package speak an extended one without that bound, and have
-// session keys with forward secrecy where they are neighbours. What a node of
-// this package sends is not taken twice, as long as the node runs that heard
-// it; what was recorded of a stock node's opening can be played back when a
-// minute has passed. Requests that must not be repeated need their own guard.
+// session keys with forward secrecy once the first packets have gone to and fro
+// ([Conn.Early]). What a node of this package sends is not taken twice, as long as
+// the node runs that heard it; what was recorded of a stock node's opening can be
+// played back when a minute has passed. Requests that must not be repeated need
+// their own guard.
 package mspnet

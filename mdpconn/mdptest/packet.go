@@ -8,10 +8,11 @@ import (
 
 // Limits of stock (docs/overlay.md §10).
 const (
-	maxPacket    = 1200 // a packet
-	endBody      = 1200 // the shortest body that ends a daemon
-	sealOverhead = 40
-	signatureLen = 64
+	maxPacket       = 1200 // a packet
+	endBody         = 1200 // the shortest body that ends a daemon
+	sealOverhead    = 40
+	sessionOverhead = 25
+	signatureLen    = 64
 )
 
 // CheckPacket reads the bytes of an overlay packet as stock does, and gives an
@@ -257,6 +258,8 @@ func (c *cursor) body(h head) ([]byte, error) {
 // checkData checks the body of a data payload (§6).
 func checkData(body []byte, sealed, signed bool, open func([]byte) ([]byte, bool)) error {
 	switch {
+	case sealed && len(body) >= sessionOverhead && body[0] == 0x80:
+		return nil // under session keys: no stock node is its destination (docs/extension.md §12)
 	case sealed:
 		if len(body) < sealOverhead+2 {
 			return fmt.Errorf("enciphered body of %d bytes: without data it ends a daemon", len(body))

@@ -16,6 +16,12 @@ const (
 	SignatureLen = ed25519.SignatureSize
 	SealOverhead = NonceLen + MACLen
 
+	// A ciphered body that begins with SessionBody, as no nonce does, is under
+	// session keys (docs/extension.md §12): what follows that byte means nothing
+	// to a relay, and to a stock node. It has MinSessionBody bytes at least.
+	SessionBody    = 0x80
+	MinSessionBody = 25
+
 	// MaxBody is the largest body that may be sent: a stock servald that has
 	// to queue a larger one ends (docs/overlay.md §11).
 	MaxBody = 1199

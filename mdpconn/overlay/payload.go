@@ -301,6 +301,9 @@ func (p *Payload) check() (Mode, error) {
 func checkDataBody(mode Mode, body []byte) error {
 	switch mode {
 	case ModeCiphered:
+		if len(body) >= MinSessionBody && body[0] == SessionBody {
+			return nil
+		}
 		if _, err := Nonce(body); err != nil {
 			return err
 		}
