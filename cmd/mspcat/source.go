@@ -62,7 +62,8 @@ func (s *source) next(stop, over <-chan struct{}) ([]byte, error) {
 	}
 }
 
-// rest returns what was read for a question that was stopped, if anything.
+// rest returns what was read for a question that was stopped, if anything. A read
+// that has not come back by then counts as none: it may never.
 func (s *source) rest() []byte {
 	select {
 	case c := <-s.got:

@@ -3,8 +3,8 @@ package main
 import (
 	"errors"
 	"io"
-	"runtime"
 	"testing"
+	"testing/synctest"
 )
 
 func TestSourceGoesToNextAsker(t *testing.T) {
@@ -39,31 +39,35 @@ func TestSourceGoesToNextAsker(t *testing.T) {
 }
 
 func TestSourceRest(t *testing.T) {
-	read := make(chan struct{})
-	s := newSource(readerFunc(func(b []byte) (int, error) {
-		<-read
-		return copy(b, "rest"), nil
-	}))
-	stop := make(chan struct{})
-	close(stop)
-	if b := s.rest(); len(b) > 0 {
-		t.Errorf("the rest is %q before anything was read", b)
-	}
-	over := make(chan struct{})
-	close(over)
-	if _, err := s.next(nil, over); err != errOver {
-		t.Fatal(err)
-	}
-	close(read)
-	for len(s.got) == 0 {
-		runtime.Gosched()
-	}
-	if _, err := s.next(stop, nil); err != errStopped {
-		t.Fatal(err)
-	}
-	if b := s.rest(); string(b) != "rest" {
-		t.Errorf("the rest is %q, want what was read before the stop", b)
-	}
+	synctest.Test(t, func(t *testing.T) {
+		read := make(chan struct{})
+		s := newSource(readerFunc(func(b []byte) (int, error) {
+			<-read
+			return copy(b, "rest"), nil
+		}))
+		stop := make(chan struct{})
+		close(stop)
+		if b := s.rest(); len(b) > 0 {
+			t.Errorf("the rest is %q before anything was asked for", b)
+		}
+		over := make(chan struct{})
+		close(over)
+		if _, err := s.next(nil, over); err != errOver {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		if b := s.rest(); len(b) > 0 {
+			t.Errorf("the rest is %q before anything was read", b)
+		}
+		close(read)
+		synctest.Wait()
+		if _, err := s.next(stop, nil); err != errStopped {
+			t.Fatal(err)
+		}
+		if b := s.rest(); string(b) != "rest" {
+			t.Errorf("the rest is %q, want what was read before the stop", b)
+		}
+	})
 }
 
 // What arrives when the connection is over is the next one's.
