@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/netip"
 	"sync"
+	"syscall"
 	"time"
 )
 
@@ -34,6 +35,13 @@ type udpLink struct {
 	wildcard bool // bound to all addresses
 	fixed    bool // broadcasts is constant: the link is that of an Interface
 	offload  offload
+
+	// Constant. Where the system reads or writes only one packet with a call, they
+	// are nil.
+	raw    syscall.RawConn
+	reader *messageReader // the one reader's
+
+	zones zones
 
 	// mu guards what follows.
 	mu         sync.Mutex
@@ -87,7 +95,7 @@ func openUDP(addr netip.AddrPort, share bool) (*udpLink, error) {
 	conn.SetWriteBuffer(udpBuffer)
 	local := unmap(conn.LocalAddr().(*net.UDPAddr).AddrPort())
 	u := &udpLink{conn: conn, local: local, wildcard: local.Addr().IsUnspecified()}
-	u.startOffload()
+	u.start()
 	return u, nil
 }
 
@@ -95,8 +103,8 @@ func (u *udpLink) ReadPackets(ps []Packet) (int, error) {
 	if len(ps) == 0 {
 		return 0, nil
 	}
-	if u.offload.receives {
-		return u.readSeveral(ps)
+	if u.reader != nil {
+		return u.reader.readPackets(ps)
 	}
 	p := &ps[0]
 	k, addr, err := u.conn.ReadFromUDPAddrPort(p.Data[:cap(p.Data)])
@@ -108,15 +116,13 @@ func (u *udpLink) ReadPackets(ps []Packet) (int, error) {
 }
 
 func (u *udpLink) WritePackets(ps []Packet) (int, error) {
-	for i := 0; i < len(ps); {
-		if n, _ := run(ps[i:]); n > 1 && u.offload.sends.Load() && u.writeRun(ps[i:i+n]) {
-			i += n
-			continue
-		}
+	if u.raw != nil && len(ps) > 1 {
+		return u.writeSeveral(ps)
+	}
+	for i := range ps {
 		if _, err := u.conn.WriteToUDPAddrPort(ps[i].Data, ps[i].Addr); err != nil {
 			return i, err
 		}
-		i++
 	}
 	return len(ps), nil
 }

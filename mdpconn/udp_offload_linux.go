@@ -9,16 +9,22 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// startOffload turns on what the kernel has.
-func (u *udpLink) startOffload() {
-	c, err := u.conn.SyscallConn()
+// start turns on what the kernel has.
+func (u *udpLink) start() {
+	conn, err := u.conn.SyscallConn()
 	if err != nil {
 		return
 	}
-	c.Control(func(fd uintptr) {
-		_, err := unix.GetsockoptInt(int(fd), unix.IPPROTO_UDP, unix.UDP_SEGMENT)
-		u.offload.sends.Store(err == nil)
-		u.offload.receives = unix.SetsockoptInt(int(fd), unix.IPPROTO_UDP, unix.UDP_GRO, 1) == nil
+	conn.Control(func(fd uintptr) {
+		if _, err := callMessages(unix.SYS_SENDMMSG, fd, nil); err == 0 {
+			u.raw = conn
+			_, err := unix.GetsockoptInt(int(fd), unix.IPPROTO_UDP, unix.UDP_SEGMENT)
+			u.offload.sends.Store(err == nil)
+		}
+		if _, err := callMessages(unix.SYS_RECVMMSG, fd, nil); err == 0 {
+			u.reader = newMessageReader(conn, &u.zones)
+			unix.SetsockoptInt(int(fd), unix.IPPROTO_UDP, unix.UDP_GRO, 1)
+		}
 	})
 }
 

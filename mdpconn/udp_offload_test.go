@@ -32,6 +32,9 @@ func TestRun(t *testing.T) {
 		{"a smaller one is the last", packets(here, 100, 100, 60, 60), 3, 260},
 		{"a larger one is not taken", packets(here, 100, 101), 1, 100},
 		{"another address is not", append(packets(here, 100, 100), packets(there, 100)...), 2, 200},
+		{"an empty one is not", packets(here, 100, 0), 1, 100},
+		{"nor are several", packets(here, 0, 0), 1, 0},
+		{"a packet may be larger than what is joined", packets(here, 65507, 65507), 1, 65507},
 		{"64 at the most", packets(here, same(100, 50)...), 64, 3200},
 		{"no more bytes than a datagram has", packets(here, same(60, 1200)...), 54, 64800},
 	} {
@@ -97,6 +100,13 @@ func carry(t *testing.T, from, to *udpLink, sizes ...int) {
 	}
 }
 
+// singly has sockets write and read packets one by one.
+func singly(ls ...*udpLink) {
+	for _, l := range ls {
+		l.raw, l.reader = nil, nil
+	}
+}
+
 // TestOffload: packets that the system takes and gives several at a time are the
 // ones that were written, with and without.
 func TestOffload(t *testing.T) {
@@ -104,10 +114,14 @@ func TestOffload(t *testing.T) {
 		from, to := offloadPair(t)
 		exchange(t, from, to)
 	})
-	t.Run("off", func(t *testing.T) {
+	t.Run("no segmentation", func(t *testing.T) {
 		from, to := offloadPair(t)
 		from.offload.sends.Store(false)
-		to.offload.receives = false
+		exchange(t, from, to)
+	})
+	t.Run("one by one", func(t *testing.T) {
+		from, to := offloadPair(t)
+		singly(from, to)
 		exchange(t, from, to)
 	})
 }

@@ -1,10 +1,5 @@
 package mdpconn
 
-import (
-	"net"
-	"net/netip"
-)
-
 // A probingLink is a link that can send a packet so that nobody on its way cuts it
 // into fragments. Of others it is taken that nobody does.
 type probingLink interface {
@@ -22,17 +17,4 @@ func (l *nodeLink) writeProbe(p Packet) error {
 	}
 	_, err := l.link.WritePackets([]Packet{p})
 	return err
-}
-
-// zoneID gives the number of the interface that an IPv6 address belongs to; 0 if it
-// names none.
-func zoneID(a netip.Addr) (uint32, error) {
-	if a.Zone() == "" {
-		return 0, nil
-	}
-	i, err := net.InterfaceByName(a.Zone())
-	if err != nil {
-		return 0, err
-	}
-	return uint32(i.Index), nil
 }

@@ -14,7 +14,7 @@ func (u *udpLink) WriteProbe(p Packet) error {
 	}
 	var failed error
 	err = c.Write(func(fd uintptr) bool {
-		failed = sendWhole(int(fd), p)
+		failed = sendWhole(int(fd), p, &u.zones)
 		return failed != unix.EAGAIN
 	})
 	if err != nil {
@@ -23,18 +23,14 @@ func (u *udpLink) WriteProbe(p Packet) error {
 	return failed
 }
 
-func sendWhole(fd int, p Packet) error {
+func sendWhole(fd int, p Packet, z *zones) error {
 	var to unix.Sockaddr
 	level, option := unix.IPPROTO_IP, wholeOption4
 	if a := p.Addr.Addr(); a.Is4() {
 		to = &unix.SockaddrInet4{Port: int(p.Addr.Port()), Addr: a.As4()}
 	} else {
 		level, option = unix.IPPROTO_IPV6, wholeOption6
-		zone, err := zoneID(a)
-		if err != nil {
-			return err
-		}
-		to = &unix.SockaddrInet6{Port: int(p.Addr.Port()), ZoneId: zone, Addr: a.As16()}
+		to = &unix.SockaddrInet6{Port: int(p.Addr.Port()), ZoneId: z.id(a.Zone()), Addr: a.As16()}
 	}
 	// A system without the option sends the probe as it sends all else.
 	if usual, err := unix.GetsockoptInt(fd, level, option); err == nil {

@@ -14,7 +14,7 @@ func (u *udpLink) WriteProbe(p Packet) error {
 	}
 	var failed error
 	err = c.Write(func(fd uintptr) bool {
-		failed = sendWhole(windows.Handle(fd), p)
+		failed = sendWhole(windows.Handle(fd), p, &u.zones)
 		return true
 	})
 	if err != nil {
@@ -23,18 +23,14 @@ func (u *udpLink) WriteProbe(p Packet) error {
 	return failed
 }
 
-func sendWhole(fd windows.Handle, p Packet) error {
+func sendWhole(fd windows.Handle, p Packet, z *zones) error {
 	var to windows.Sockaddr
 	level := windows.IPPROTO_IP
 	if a := p.Addr.Addr(); a.Is4() {
 		to = &windows.SockaddrInet4{Port: int(p.Addr.Port()), Addr: a.As4()}
 	} else {
 		level = windows.IPPROTO_IPV6
-		zone, err := zoneID(a)
-		if err != nil {
-			return err
-		}
-		to = &windows.SockaddrInet6{Port: int(p.Addr.Port()), ZoneId: zone, Addr: a.As16()}
+		to = &windows.SockaddrInet6{Port: int(p.Addr.Port()), ZoneId: z.id(a.Zone()), Addr: a.As16()}
 	}
 	if windows.SetsockoptInt(fd, level, dontFragment, 1) == nil {
 		defer windows.SetsockoptInt(fd, level, dontFragment, 0)

@@ -1,0 +1,103 @@
+package mdpconn
+
+import (
+	"net/netip"
+	"os"
+	"syscall"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// How much is read with one call. Implementation.
+const (
+	readMessages = 16
+	messageRoom  = 1 << 16 // bytes: the most that the kernel joins
+)
+
+// A messageReader reads as many messages with one call as are there. It belongs to
+// the one reader of a link, and allocates nothing per packet.
+type messageReader struct {
+	// Constant.
+	conn  syscall.RawConn
+	call  func(fd uintptr) bool
+	zones *zones
+
+	n, next int // messages that were read, and those of them that were opened
+	err     syscall.Errno
+
+	// Of the message that is open.
+	pending []byte
+	left    int // packets in it
+	size    int // of each but the last
+	from    netip.AddrPort
+
+	messages [readMessages]message
+	vecs     [readMessages]unix.Iovec
+	controls [readMessages][64]byte
+	addrs    [readMessages]messageAddr
+	room     []byte // messageRoom for each
+}
+
+func newMessageReader(conn syscall.RawConn, z *zones) *messageReader {
+	r := &messageReader{conn: conn, zones: z, room: make([]byte, readMessages*messageRoom)}
+	r.call = func(fd uintptr) bool {
+		r.n, r.err = callMessages(unix.SYS_RECVMMSG, fd, r.messages[:])
+		return r.err != unix.EAGAIN
+	}
+	for i := range r.messages {
+		m := &r.messages[i]
+		r.vecs[i].Base = &r.room[i*messageRoom]
+		r.vecs[i].SetLen(messageRoom)
+		m.Iov, m.Control, m.Name = &r.vecs[i], &r.controls[i][0], (*byte)(unsafe.Pointer(&r.addrs[i]))
+		m.SetIovlen(1)
+		r.ready(i)
+	}
+	return r
+}
+
+// ready makes a message ready to be read into: the kernel wrote over the room that
+// there is for its address and control messages.
+func (r *messageReader) ready(i int) {
+	r.messages[i].Namelen = uint32(unsafe.Sizeof(r.addrs[i]))
+	r.messages[i].SetControllen(len(r.controls[i]))
+}
+
+// readPackets reads at least one packet, and as many of those that came with it as
+// ps takes; the rest is for the next call.
+func (r *messageReader) readPackets(ps []Packet) (k int, err error) {
+	if r.left == 0 && r.next == r.n {
+		r.n, r.next = 0, 0
+		if err := r.conn.Read(r.call); err != nil {
+			return 0, err
+		}
+		if r.err != 0 {
+			return 0, os.NewSyscallError("recvmmsg", r.err)
+		}
+	}
+	for ; k < len(ps) && (r.left > 0 || r.next < r.n); k++ {
+		if r.left == 0 {
+			r.open()
+		}
+		p, n := &ps[k], min(r.size, len(r.pending))
+		p.Data = p.Data[:copy(p.Data[:cap(p.Data)], r.pending[:n])]
+		p.Addr = r.from
+		r.pending = r.pending[n:]
+		r.left--
+	}
+	return k, nil
+}
+
+// open begins with the next message. An empty one is a packet, too.
+func (r *messageReader) open() {
+	i := r.next
+	r.next++
+	m := &r.messages[i]
+	r.pending = r.room[i*messageRoom:][:m.bytes]
+	r.from = parseMessageAddr(&r.addrs[i], r.zones)
+	r.left, r.size = 1, len(r.pending)
+	if size := segmentSize(r.controls[i][:m.Controllen]); size > 0 {
+		r.left, r.size = max(1, (len(r.pending)+size-1)/size), size
+	}
+	r.ready(i)
+}
