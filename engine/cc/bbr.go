@@ -15,10 +15,9 @@ const (
 	up
 	probeRTT
 	share
-	compete
 )
 
-var phaseNames = [...]string{"startup", "drain", "down", "cruise", "up", "probe-rtt", "share", "compete"}
+var phaseNames = [...]string{"startup", "drain", "down", "cruise", "up", "probe-rtt", "share"}
 
 func (p phase) String() string { return phaseNames[p] }
 
@@ -90,14 +89,12 @@ func NewBBR(packetSize int, seed uint64) Controller { return newBBR(packetSize, 
 
 func newBBR(packetSize int, seed uint64) *bbr {
 	b := &bbr{rng: seed, gain: startupGain}
-	b.rivals.cubic = newCubic(packetSize)
 	b.SetPacketSize(packetSize)
 	return b
 }
 
 func (b *bbr) SetPacketSize(n int) {
 	b.packet = max(n, 1)
-	b.rivals.cubic.SetPacketSize(n)
 	b.decide()
 }
 
@@ -108,9 +105,6 @@ func (b *bbr) Sent(now time.Time, p *Packet, n, inFlight int) {
 	b.packetSent(now, p, n, inFlight)
 	p.steady = b.gain <= 1 && !b.queue.full(b)
 	b.inFlight = p.inFlight
-	if b.phase == compete {
-		b.rivals.cubic.limited = 2*p.inFlight < b.window
-	}
 }
 
 // restart begins anew after idleness: at the estimated rate, and without a probe
@@ -130,18 +124,12 @@ func (b *bbr) Acked(now time.Time, p *Packet) {
 	b.packetAcked(now, p)
 	b.loss.acked(p, b.queue.full(b))
 	b.extra.acked += p.Bytes
-	if b.phase == compete {
-		b.rivals.cubic.count(p)
-	}
 }
 
 func (b *bbr) Lost(now time.Time, p *Packet) {
-	t := b.clock(now)
+	b.clock(now)
 	b.packetLost(p)
 	b.loss.lost(p, b.queue.full(b))
-	if b.phase == compete && b.loss.lossy() {
-		b.rivals.cubic.lose(t, p)
-	}
 }
 
 func (b *bbr) Spurious(now time.Time, p *Packet) {
@@ -149,9 +137,6 @@ func (b *bbr) Spurious(now time.Time, p *Packet) {
 	b.packetAcked(now, p)
 	b.loss.found(p)
 	b.extra.acked += p.Bytes
-	if b.phase == compete {
-		b.rivals.cubic.find(p)
-	}
 	if b.loss.roundLost == 0 && b.loss.hiBefore > b.inflightHi {
 		b.inflightHi, b.loss.hiBefore = b.loss.hiBefore, 0
 	}
@@ -177,9 +162,6 @@ func (b *bbr) EndAck(now time.Time, rtt time.Duration, inFlight int) {
 	}
 	if ok {
 		b.learn(t, s)
-	}
-	if b.phase == compete {
-		b.rivals.cubic.grow(t, rtt)
 	}
 	if ok && s.prior >= b.roundEnd {
 		b.roundEnd = b.delivered
@@ -224,12 +206,9 @@ func (b *bbr) endRound(t time.Duration, s sample) {
 		b.rateSum, b.rateCount = 0, 0
 	}
 	congested := b.loss.lossy() && b.queue.raised(b)
-	if b.phase == compete && b.ecn.marked > 0 {
-		b.rivals.cubic.reduce(t)
-	}
 	marked := b.ecn.endRound(b.loss.roundPackets)
 	switch {
-	case b.phase == compete || b.phase == probeRTT:
+	case b.phase == probeRTT:
 	case congested:
 		b.boundInflight(s)
 	case b.phase == up || b.phase == share:
@@ -282,14 +261,13 @@ func (b *bbr) decide() {
 	case probeRTT:
 		b.window = max(b.bdp(probeRTTGain), least)
 		return
-	case compete:
-		b.window = max(b.rivals.cubic.Window(), least)
-		b.pace = max(b.rivals.pace(b.window, b.queue.rtt()), minRate)
-		return
 	}
 	// Beside the path's content: what ACKs come grouped by, a tick of the sender's timer
 	// and one of the receiver's.
 	gain := windowGain
+	if b.rivals.there {
+		gain = b.rivals.gain(b)
+	}
 	if b.phase == startup && b.queue.delay(b) <= b.slack() {
 		gain = startupGain
 	}

@@ -42,6 +42,7 @@ func (f *fullPipe) reached(rate float64, limited, queued bool) bool {
 
 // probeRound moves the phases that count rounds.
 func (b *bbr) probeRound(t time.Duration, s sample, congested bool) {
+	b.rivals.watch(b)
 	switch b.phase {
 	case startup:
 		if b.full.reached(b.rate.max(), s.limited, b.queue.raised(b)) || congested {
@@ -55,18 +56,13 @@ func (b *bbr) probeRound(t time.Duration, s sample, congested bool) {
 		b.cruiseRound(t)
 	case share:
 		b.shareRound(t)
-	case down:
-		b.rivals.watch(b)
-	case compete:
-		b.competeRound(t)
 	}
 }
 
 // cruiseRound ends cruising when it is time to probe for more; while a queue
 // stands there is no more.
 func (b *bbr) cruiseRound(t time.Duration) {
-	b.rivals.watch(b)
-	if b.queue.delay(b) > b.slack() && b.limitedTo == 0 {
+	if b.queue.delay(b) > b.slack() && b.limitedTo == 0 && !b.rivals.there {
 		b.sharing.raised++
 	} else {
 		b.sharing.raised = 0
@@ -130,17 +126,11 @@ func (b *bbr) enterCruise(t time.Duration) {
 
 // An rttProbe is a stay in probeRTT.
 type rttProbe struct {
-	until  time.Duration // 0: what is in flight has not come down yet
-	back   phase
-	window int // bytes in flight before, while sharing
+	until time.Duration // 0: what is in flight has not come down yet
 }
 
 func (b *bbr) enterProbeRTT() {
-	b.probe = rttProbe{back: cruise}
-	if b.phase == compete || b.phase == share {
-		b.probe.back = b.phase
-		b.probe.window = max(b.inFlight, int(b.rivals.first*b.queue.rtt().Seconds()))
-	}
+	b.probe = rttProbe{}
 	b.enter(probeRTT, 1)
 }
 
@@ -155,19 +145,14 @@ func (b *bbr) stepProbeRTT(t time.Duration) {
 
 func (b *bbr) leaveProbeRTT(t time.Duration) {
 	if b.base.stale(t) {
-		if b.probe.back == share && b.base.recent > b.base.rtt+3*b.slack()/2 {
-			// We made room, and the queue stood: somebody filled it.
-			b.probe.back = compete
-			b.rivals.rounds, b.rivals.window = rivalRounds, b.probe.window
-		}
-		if b.probe.back != compete || b.rivals.keptUp() {
+		// We made room, and the queue stood: somebody fills it, or the path is longer.
+		if b.base.recent <= b.base.rtt+3*b.slack()/2 || b.rivals.keptUp(b) {
 			b.base.rtt = b.base.recent
+			b.rivals.gone(b)
 		}
+	} else {
+		b.rivals.gone(b)
 	}
 	b.base.seen = t
-	if b.probe.back == compete {
-		b.enterCompete(t)
-		return
-	}
 	b.enterCruise(t)
 }

@@ -42,10 +42,11 @@ func (q *queueModel) raised(b *bbr) bool { return q.delay(b) > 2*b.slack() }
 func (q *queueModel) full(b *bbr) bool { return q.late-b.base.rtt > 2*b.slack() }
 
 // slack is a queue that is not worth a reaction: 1/8 of the base round trip, but
-// no less than two packets or the grain of timers explain.
+// no less than two packets, the grain of timers, or ACKs that come in groups explain.
 func (b *bbr) slack() time.Duration {
 	s := max(b.base.rtt/8, 2*bbrTick)
 	if rate := b.rate.max(); rate > 0 {
+		s = max(s, min(durationOf(b.extra.most.max(), rate), b.base.rtt)/4)
 		s = max(s, min(durationOf(float64(2*b.packet), rate), b.base.rtt/2))
 	}
 	return s

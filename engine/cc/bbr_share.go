@@ -13,7 +13,7 @@ import "time"
 const (
 	sharePackets = 4
 	shareGain    = 0.5 // of the correction, in a round: it shows two rounds later
-	shareLeast   = 0.5 // of the rate delivered, in a round
+	shareLeast   = 0.8 // of the rate, in a round: a pause of a host shall not undo it
 	shareCalm    = 4   // rounds without a queue that end it
 )
 
@@ -26,6 +26,7 @@ type sharing struct {
 func (b *bbr) enterShare(t time.Duration) {
 	b.enter(share, 1)
 	b.sharing = sharing{rate: b.latest}
+	b.rivals.began(b.latest)
 	b.steer()
 }
 
@@ -36,7 +37,7 @@ func (b *bbr) steer() {
 	step := shareGain * sharePackets * float64(b.packet) / base
 	if over := (b.queue.delay(b) - b.slack()).Seconds(); over > 0 {
 		s.calm = 0
-		s.rate = max(b.latest*(1-shareGain*over/base)+step, shareLeast*b.latest)
+		s.rate = max(b.latest*(1-shareGain*over/base)+step, shareLeast*s.rate)
 	} else {
 		s.calm++
 		s.rate += step * float64(int(1)<<max(0, s.calm-2))
@@ -45,16 +46,12 @@ func (b *bbr) steer() {
 }
 
 func (b *bbr) shareRound(t time.Duration) {
-	b.rivals.watch(b)
 	b.rivals.watchShare(b)
 	b.steer()
 	if b.phaseRounds%cruiseRounds == 0 && t-b.cycleAt >= cycleLeast {
 		b.turnCycle(t)
 	}
-	switch {
-	case b.rivals.found():
-		b.enterCompete(t)
-	case b.sharing.calm >= shareCalm:
+	if b.rivals.there || b.sharing.calm >= shareCalm {
 		b.enterCruise(t)
 	}
 }

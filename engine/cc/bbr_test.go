@@ -51,8 +51,8 @@ func TestIdleRestart(t *testing.T) {
 	f.limit = 0
 	before := f.offered
 	f.send()
-	if got := (f.offered - before) / s.packet; got > 12 {
-		t.Errorf("burst of %d packets after a minute, want 1 ms of the rate", got)
+	if got := (f.offered - before) / s.packet; got > 22 {
+		t.Errorf("burst of %d packets after a minute, want 2 ms of the rate", got)
 	}
 	got := f.offered
 	s.run(61 * time.Second)

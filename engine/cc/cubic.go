@@ -72,11 +72,6 @@ func (c *cubic) Sent(now time.Time, p *Packet, n, inFlight int) {
 
 func (c *cubic) Acked(now time.Time, p *Packet) {
 	c.packetAcked(now, p)
-	c.count(p)
-}
-
-// count lets the window grow by p at the next grow.
-func (c *cubic) count(p *Packet) {
 	c.acked += float64(p.Bytes) / float64(c.packet)
 	if p.sent > c.reducedAt {
 		c.recovering = false
@@ -86,12 +81,7 @@ func (c *cubic) count(p *Packet) {
 func (c *cubic) Lost(now time.Time, p *Packet) {
 	t := c.clock(now)
 	c.packetLost(p)
-	c.lose(t, p)
-}
-
-// lose reduces the window once for all packets lost of one round.
-func (c *cubic) lose(t time.Duration, p *Packet) {
-	if p.sent > c.reducedAt {
+	if p.sent > c.reducedAt { // once for all packets lost of one round
 		c.reduce(t)
 	}
 	c.reducedFor++
@@ -100,11 +90,7 @@ func (c *cubic) lose(t time.Duration, p *Packet) {
 func (c *cubic) Spurious(now time.Time, p *Packet) {
 	c.packetFound(p)
 	c.packetAcked(now, p)
-	c.find(p)
-}
-
-// find undoes the last reduction when the last of its losses was spurious (RFC 9438 §4.9).
-func (c *cubic) find(p *Packet) {
+	// When the last loss of a reduction was spurious, that is undone (RFC 9438 §4.9).
 	if p.sent > c.reducedAt || c.reducedFor == 0 {
 		return
 	}
@@ -169,13 +155,6 @@ func (c *cubic) grow(t, rtt time.Duration) {
 	default:
 		c.avoid(t, acked)
 	}
-}
-
-// begin starts congestion avoidance with a window of so many packets.
-func (c *cubic) begin(cwnd float64) {
-	c.cwnd = max(cwnd, cubicMinPackets)
-	c.ssthresh, c.wMax, c.acked = c.cwnd, 0, 0
-	c.inEpoch, c.recovering = false, false
 }
 
 // avoid grows the window in congestion avoidance (RFC 9438 §4.2 to §4.5) for the

@@ -13,9 +13,8 @@
 //	   ▼                                                                           ▲ │ ▲
 //	  down ──(what is in flight fits the path)─────────────────────────────────────┘ │ │
 //	                                                                                 │ │
-//	  share ◄──(a queue stands while we cruise)──────────────────────────────────────┘ │
-//	   │ └────(4 rounds without a queue)───────────────────────────────────────────────┤
-//	   └──(others fill the queue)──► compete ──(the queue is empty)────────────────────┘
+//	  share ◄──(a queue stands while we cruise, and no rival is known)───────────────┘ │
+//	   └──(4 rounds without a queue, or a rival is found)──────────────────────────────┘
 //
 //	any but startup ──(5 s without seeing the base round trip)──► probe-rtt ──(200 ms)──► back
 //
@@ -24,7 +23,8 @@
 // shows that others send too, each steers to the same few packets in it, which makes
 // the rates equal within some tens of round trips and keeps the queue short for all
 // (bbr_share.go). Beside a sender that fills the queue until it overflows, that would
-// starve; there CUBIC's window holds its own (bbr_rivals.go).
+// starve; there we keep to our rate with a window that leaves the other as much
+// (bbr_rivals.go).
 //
 // NewCubic makes the conventional one, RFC 9438 with HyStart++ (RFC 9406).
 //

@@ -3,9 +3,9 @@ package cc
 import "time"
 
 // burstTime bounds a burst: so much of the rate and the packet that exceeds it,
-// or two packets where they take longer. A timer with a grain of 1 ms keeps the rate
-// with it.
-const burstTime = time.Millisecond
+// or two packets where they take longer. A timer with a grain of 1 ms, which is
+// always a little late, keeps the rate with it.
+const burstTime = 2 * time.Millisecond
 
 // A Pacer spreads packets over time. Its zero value is ready and lets the first
 // packets go at once. It is a value without references; the owner asks ReadyAt before

@@ -114,19 +114,21 @@ func TestPacer(t *testing.T) {
 	if got := p.ReadyAt(now).Sub(now); got != 100*ms {
 		t.Errorf("ready in %v, want 100 ms", got)
 	}
-	t.Log("# 100 MB/s: 1 ms of the rate, and the packet that exceeds it")
+	t.Log("# 100 MB/s: 2 ms of the rate, and the packet that exceeds it")
 	now = now.Add(time.Hour)
-	if got := burst(1000, 100e6); got != 101 {
-		t.Errorf("burst of %d after idleness, want 101", got)
+	if got := burst(1000, 100e6); got != 201 {
+		t.Errorf("burst of %d after idleness, want 201", got)
 	}
-	t.Log("# A timer that fires each millisecond keeps the rate")
+	t.Log("# A timer that fires each millisecond, or nearly each two, keeps the rate")
 	sent := 0
 	for range 1000 {
 		now = now.Add(ms)
 		sent += burst(1000, 100e6)
+		now = now.Add(1900 * time.Microsecond)
+		sent += burst(1000, 100e6)
 	}
-	if sent < 99900 || sent > 100100 {
-		t.Errorf("%d packets in a second, want 100000", sent)
+	if sent < 289900 || sent > 290300 {
+		t.Errorf("%d packets in 2.9 s, want 290000", sent)
 	}
 	t.Log("# Unpaced")
 	for range 100 {
@@ -201,7 +203,7 @@ func (c *cubic) ackWindow(now time.Time, rtt time.Duration, lose int) (lost []Pa
 // TestCubicWindow compares with W_cubic(t) of RFC 9438: 0.4 (t - K)^3 + W_max.
 func TestCubicWindow(t *testing.T) {
 	c := newCubic(1000)
-	c.begin(1000)
+	c.cwnd, c.ssthresh = 1000, 1000
 	now, rtt := at(time.Second), 100*ms
 	c.ackWindow(now, rtt, 3)
 	if got := c.Window(); got != 700000 {

@@ -41,9 +41,11 @@ type simPath struct {
 	burst    bool          // loss in bursts (Gilbert-Elliott), instead
 	jitter   time.Duration // up to so much more delay, each way, by lot
 	ackTick  time.Duration // ACKs arrive at multiples of it
-	timer    time.Duration // grain of the sender's timer
+	timer    time.Duration // the sender's shortest sleep: it takes up to a quarter of that more
 	packet   int           // bytes; 0: 1250
 	markOver time.Duration // ECN marks packets that would wait longer; 0: none
+	stall    time.Duration // either host does nothing for so long on average, as others have its processor; 0: never
+	apart    time.Duration // from stall to stall, on average
 }
 
 type simulation struct {
@@ -56,6 +58,7 @@ type simulation struct {
 	flows  []*simFlow
 
 	freeAt   time.Duration // of the bottleneck
+	hosts    [2]host       // the senders', the receivers'
 	badUntil time.Duration // Gilbert-Elliott: state and when it changes
 	bad      bool
 	dropped  int // by the queue
@@ -71,6 +74,28 @@ func newSim(p simPath, seed uint64) *simulation {
 func (s *simulation) after(d time.Duration, do func()) {
 	s.seq++
 	heap.Push(&s.events, simEvent{s.now + max(d, 0), s.seq, do})
+}
+
+// A host runs, and stalls from time to time.
+type host struct {
+	stalled, until time.Duration // the last stall
+}
+
+// on calls do when the host runs.
+func (s *simulation) on(h *host, do func()) {
+	if s.stall == 0 {
+		do()
+		return
+	}
+	for s.now >= h.until {
+		h.stalled = h.until + time.Duration(s.rng.ExpFloat64()*float64(s.apart))
+		h.until = h.stalled + time.Duration(s.rng.ExpFloat64()*float64(s.stall))
+	}
+	if s.now < h.stalled {
+		do()
+		return
+	}
+	s.after(h.until-s.now, func() { s.on(h, do) })
 }
 
 func (s *simulation) clock() time.Time { return s.epoch.Add(s.now) }
@@ -113,7 +138,7 @@ func (s *simulation) bottleneck(n int, arrive func(marked bool)) {
 	s.freeAt = s.now + wait + durationOf(float64(n), s.bits/8)
 	marked := s.markOver != 0 && wait > s.markOver
 	if delay := s.freeAt - s.now + s.rtt/2 + s.wobble(); !s.lose() {
-		s.after(delay, func() { arrive(marked) })
+		s.after(delay, func() { s.on(&s.hosts[1], func() { arrive(marked) }) })
 	}
 }
 
@@ -196,10 +221,13 @@ func (f *simFlow) wake(at time.Duration) {
 		return
 	}
 	f.woken = true
+	sleep := at - f.sim.now
 	if g := f.sim.timer; g != 0 {
-		at = (at + g - 1) / g * g
+		sleep = max(sleep, g) + time.Duration(f.sim.rng.Int64N(int64(g/4)))
 	}
-	f.sim.after(at-f.sim.now, func() { f.woken = false; f.send() })
+	f.sim.after(sleep, func() {
+		f.sim.on(&f.sim.hosts[0], func() { f.woken = false; f.send() })
+	})
 }
 
 func (f *simFlow) emit() {
@@ -271,7 +299,7 @@ func (f *simFlow) acknowledge() {
 		at = (at + s.ackTick - 1) / s.ackTick * s.ackTick
 	}
 	if s.rng.Float64() >= s.loss {
-		s.after(at-s.now, func() { f.acked(upTo, top, delay, marks) })
+		s.after(at-s.now, func() { s.on(&s.hosts[0], func() { f.acked(upTo, top, delay, marks) }) })
 	}
 }
 
