@@ -2,8 +2,15 @@ package engine
 
 import "sync"
 
-// smallBuffer and less is allocated to measure, not to pin a whole buffer.
-const smallBuffer = 256
+const (
+	// smallBuffer and less is allocated to measure, not to pin a whole buffer.
+	smallBuffer = 256
+
+	// keptBytes of each size of buffers stay allocated, about as much as a busy
+	// connection uses. The garbage collector empties a sync.Pool, and runs often
+	// where the heap is small.
+	keptBytes = 512 << 10
+)
 
 // The sizes of buffers that are pooled: for the largest message of the published
 // protocol, for those of the extended format, and for what is between; each
@@ -15,40 +22,68 @@ type (
 	buffer64K [65792]byte
 )
 
-var (
-	pool1K  = sync.Pool{New: func() any { return new(buffer1K) }}
-	pool4K  = sync.Pool{New: func() any { return new(buffer4K) }}
-	pool16K = sync.Pool{New: func() any { return new(buffer16K) }}
-	pool64K = sync.Pool{New: func() any { return new(buffer64K) }}
-)
+var pools = [...]*bufferPool{
+	{size: len(buffer1K{}), array: func(b []byte) any { return (*buffer1K)(b) }, slice: func(a any) []byte { return a.(*buffer1K)[:] }},
+	{size: len(buffer4K{}), array: func(b []byte) any { return (*buffer4K)(b) }, slice: func(a any) []byte { return a.(*buffer4K)[:] }},
+	{size: len(buffer16K{}), array: func(b []byte) any { return (*buffer16K)(b) }, slice: func(a any) []byte { return a.(*buffer16K)[:] }},
+	{size: len(buffer64K{}), array: func(b []byte) any { return (*buffer64K)(b) }, slice: func(a any) []byte { return a.(*buffer64K)[:] }},
+}
 
 // allocBuffer returns a buffer of n bytes.
 func allocBuffer(n int) []byte {
-	switch {
-	case n <= smallBuffer:
-	case n <= len(buffer1K{}):
-		return pool1K.Get().(*buffer1K)[:n]
-	case n <= len(buffer4K{}):
-		return pool4K.Get().(*buffer4K)[:n]
-	case n <= len(buffer16K{}):
-		return pool16K.Get().(*buffer16K)[:n]
-	case n <= len(buffer64K{}):
-		return pool64K.Get().(*buffer64K)[:n]
+	if n > smallBuffer {
+		for _, p := range pools {
+			if n <= p.size {
+				return p.get()[:n]
+			}
+		}
 	}
 	return make([]byte, n)
 }
 
 // freeBuffer takes back what allocBuffer gave; nil is nothing.
 func freeBuffer(b []byte) {
-	b = b[:cap(b)]
-	switch len(b) {
-	case len(buffer1K{}):
-		pool1K.Put((*buffer1K)(b))
-	case len(buffer4K{}):
-		pool4K.Put((*buffer4K)(b))
-	case len(buffer16K{}):
-		pool16K.Put((*buffer16K)(b))
-	case len(buffer64K{}):
-		pool64K.Put((*buffer64K)(b))
+	for _, p := range pools {
+		if cap(b) == p.size {
+			p.put(b[:p.size])
+		}
 	}
+}
+
+// A bufferPool has buffers of one size that are not in use.
+type bufferPool struct {
+	// Constant.
+	size  int
+	array func([]byte) any // a pointer to the buffer's array, which a sync.Pool takes without allocating
+	slice func(any) []byte // and back
+
+	mu   sync.Mutex
+	kept [][]byte  // guarded by mu
+	more sync.Pool // those beyond
+}
+
+func (p *bufferPool) get() []byte {
+	p.mu.Lock()
+	if last := len(p.kept) - 1; last >= 0 {
+		b := p.kept[last]
+		p.kept[last], p.kept = nil, p.kept[:last]
+		p.mu.Unlock()
+		return b
+	}
+	p.mu.Unlock()
+	if a := p.more.Get(); a != nil {
+		return p.slice(a)
+	}
+	return make([]byte, p.size)
+}
+
+func (p *bufferPool) put(b []byte) {
+	p.mu.Lock()
+	if len(p.kept) < keptBytes/p.size {
+		p.kept = append(p.kept, b)
+		p.mu.Unlock()
+		return
+	}
+	p.mu.Unlock()
+	p.more.Put(p.array(b))
 }

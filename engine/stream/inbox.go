@@ -6,8 +6,6 @@ const (
 	// pieceSize is the least that a buffer has room for, bytes, unless nothing else
 	// waits.
 	pieceSize = 1024
-	// keptPieces is for how many pieces an Inbox keeps room that it does not need.
-	keptPieces = 16
 )
 
 // An Inbox is what arrived in order and waits for the reader: pieces of the
@@ -20,8 +18,7 @@ type Inbox struct {
 	Alloc func(n int) []byte
 	Free  func([]byte)
 
-	pieces   []piece // those before first are done with
-	first    int
+	pieces   fifo[piece]
 	offset   int // bytes of the first that are done with
 	consumed int // bytes of the stream done with, since Consumed was called
 	splitter     // of what was read
@@ -34,12 +31,11 @@ type piece struct {
 }
 
 // Len returns how many pieces there are.
-func (in *Inbox) Len() int { return len(in.pieces) - in.first }
+func (in *Inbox) Len() int { return len(in.pieces.all()) }
 
 // append adds a copy of bytes of the stream.
 func (in *Inbox) append(data []byte) {
-	if in.fits(data) {
-		last := &in.pieces[len(in.pieces)-1]
+	if last := in.roomFor(data); last != nil {
 		last.buf = append(last.buf, data...)
 		return
 	}
@@ -47,75 +43,57 @@ func (in *Inbox) append(data []byte) {
 	if in.Len() > 0 {
 		size = max(size, pieceSize)
 	}
-	in.push(piece{buf: append(in.Alloc(size)[:0], data...)})
+	in.pieces.push(piece{buf: append(in.Alloc(size)[:0], data...)})
 }
 
 // take adds bytes of the stream with their buffer.
 func (in *Inbox) take(buf []byte) {
-	if in.fits(buf) || in.Len() > 0 && len(buf) <= smallPiece {
+	if in.roomFor(buf) != nil || in.Len() > 0 && len(buf) <= smallPiece {
 		in.append(buf)
 		in.Free(buf)
 		return
 	}
-	in.push(piece{buf: buf})
+	in.pieces.push(piece{buf: buf})
 }
 
-// fits reports whether the last buffer has room for data.
-func (in *Inbox) fits(data []byte) bool {
-	if in.Len() == 0 {
-		return false
+// roomFor gives the last piece if there is room for data in its buffer, else nil.
+func (in *Inbox) roomFor(data []byte) *piece {
+	pieces := in.pieces.all()
+	if len(pieces) == 0 {
+		return nil
 	}
-	last := &in.pieces[len(in.pieces)-1]
-	return !last.whole && cap(last.buf)-len(last.buf) >= len(data)
-}
-
-func (in *Inbox) push(p piece) {
-	if in.first > 0 && len(in.pieces) == cap(in.pieces) {
-		n := copy(in.pieces, in.pieces[in.first:])
-		clear(in.pieces[n:])
-		in.pieces, in.first = in.pieces[:n], 0
+	if last := &pieces[len(pieces)-1]; !last.whole && cap(last.buf)-len(last.buf) >= len(data) {
+		return last
 	}
-	in.pieces = append(in.pieces, p)
+	return nil
 }
 
 // Push adds a message that came as a whole, with its buffer.
-func (in *Inbox) Push(message []byte) { in.push(piece{message, true}) }
+func (in *Inbox) Push(message []byte) { in.pieces.push(piece{message, true}) }
 
 // TakeAll moves everything that from holds, unread, to the end.
 func (in *Inbox) TakeAll(from *Inbox) {
-	for _, p := range from.pieces {
+	for _, p := range from.pieces.all() {
 		if p.whole {
-			in.push(p)
+			in.pieces.push(p)
 		} else {
 			in.take(p.buf)
 		}
 	}
-	from.empty()
+	from.pieces.drop(from.Len())
 }
 
 // pop drops the first piece.
 func (in *Inbox) pop() {
-	in.Free(in.pieces[in.first].buf)
-	in.pieces[in.first] = piece{}
+	in.Free(in.pieces.all()[0].buf)
+	in.pieces.drop(1)
 	in.offset = 0
-	if in.first++; in.first == len(in.pieces) {
-		in.empty()
-	}
-}
-
-// empty forgets all pieces.
-func (in *Inbox) empty() {
-	clear(in.pieces)
-	if room := cap(in.pieces); room > keptPieces && room > 4*len(in.pieces) {
-		in.pieces = nil
-	}
-	in.pieces, in.first, in.offset = in.pieces[:0], 0, 0
 }
 
 // Ready reports whether there are bytes of a message to read.
 func (in *Inbox) Ready() bool {
-	for in.first < len(in.pieces) {
-		p := in.pieces[in.first]
+	for in.Len() > 0 {
+		p := in.pieces.all()[0]
 		switch rest := p.buf[in.offset:]; {
 		case len(rest) == 0:
 			in.pop()
@@ -160,7 +138,7 @@ func (in *Inbox) ReadMessage(b []byte) (n int, ends bool) {
 
 // copy reads from the first piece, in which there are bytes of the message at hand.
 func (in *Inbox) copy(b []byte) int {
-	rest := in.pieces[in.first].buf[in.offset:]
+	rest := in.pieces.all()[0].buf[in.offset:]
 	n := copy(b, rest[:min(in.left, uint64(len(rest)))])
 	in.left -= uint64(n)
 	in.skip(n)
@@ -183,8 +161,8 @@ func (in *Inbox) Consumed() int {
 
 // Drop drops everything.
 func (in *Inbox) Drop() {
-	for in.first < len(in.pieces) {
-		in.skip(len(in.pieces[in.first].buf) - in.offset)
+	for in.Len() > 0 {
+		in.skip(len(in.pieces.all()[0].buf) - in.offset)
 		in.pop()
 	}
 }

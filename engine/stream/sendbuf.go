@@ -6,10 +6,10 @@ import "slices"
 // acknowledged it: messages, each behind its length, and what of them is due
 // (§3).
 type sendBuffer struct {
-	chunks []chunk // in order; chunks[0] holds una
-	una    uint64  // all before is acknowledged
-	next   uint64  // all before was sent at least once
-	end    uint64  // all before is queued
+	chunks fifo[chunk] // in order; the first holds una
+	una    uint64      // all before is acknowledged
+	next   uint64      // all before was sent at least once
+	end    uint64      // all before is queued
 
 	acked rangeSet // beyond una
 	lost  rangeSet // sent, taken for lost, not acknowledged: due again
@@ -46,7 +46,7 @@ func (s *sendBuffer) push(buf []byte, room int) {
 	from := room - varintLen(n)
 	appendVarint(buf[:from], n)
 	data := buf[from:]
-	s.chunks = append(s.chunks, chunk{s.end, data, buf})
+	s.chunks.push(chunk{s.end, data, buf})
 	s.end += uint64(len(data))
 }
 
@@ -117,12 +117,13 @@ func (s *sendBuffer) read(b []byte, r span) []byte {
 	if r.size() == 0 {
 		return b
 	}
+	chunks := s.chunks.all()
 	i := s.cursor
-	if i >= len(s.chunks) || s.chunks[i].start > r.start || s.chunks[i].end() <= r.start {
+	if i >= len(chunks) || chunks[i].start > r.start || chunks[i].end() <= r.start {
 		i = s.find(r.start)
 	}
 	for at := r.start; at < r.end; {
-		c := &s.chunks[i]
+		c := &chunks[i]
 		part := c.data[at-c.start:]
 		if left := r.end - at; uint64(len(part)) > left {
 			part = part[:left]
@@ -138,7 +139,7 @@ func (s *sendBuffer) read(b []byte, r span) []byte {
 func (c *chunk) end() uint64 { return c.start + uint64(len(c.data)) }
 
 func (s *sendBuffer) find(offset uint64) int {
-	i, _ := slices.BinarySearchFunc(s.chunks, offset, func(c chunk, offset uint64) int {
+	i, _ := slices.BinarySearchFunc(s.chunks.all(), offset, func(c chunk, offset uint64) int {
 		if c.end() <= offset {
 			return -1
 		}
@@ -181,18 +182,17 @@ func (s *sendBuffer) ackReceived(r span) {
 // release frees the messages that are acknowledged whole.
 func (s *sendBuffer) release() {
 	k := 0
-	for k < len(s.chunks) && s.chunks[k].end() <= s.una {
-		size, _ := parseVarint(s.chunks[k].data)
+	for _, c := range s.chunks.all() {
+		if c.end() > s.una {
+			break
+		}
+		size, _ := parseVarint(c.data)
 		s.delivered += size
-		s.free(s.chunks[k].buf)
-		s.chunks[k] = chunk{}
+		s.free(c.buf)
 		k++
 	}
-	s.chunks = s.chunks[k:]
+	s.chunks.drop(k)
 	s.cursor = max(s.cursor-k, 0)
-	if len(s.chunks) == 0 {
-		s.chunks = nil
-	}
 }
 
 // spanLost notes that a span was in a lost packet: what is not acknowledged is
@@ -207,9 +207,9 @@ func (s *sendBuffer) done() bool { return s.fin == finAcked && s.una == s.end }
 
 // drop frees everything.
 func (s *sendBuffer) drop() {
-	for i := range s.chunks {
-		s.free(s.chunks[i].buf)
+	for _, c := range s.chunks.all() {
+		s.free(c.buf)
 	}
-	s.chunks, s.acked, s.lost = nil, nil, nil
+	s.chunks, s.acked, s.lost = fifo[chunk]{}, nil, nil
 	s.una, s.next = s.end, s.end
 }
