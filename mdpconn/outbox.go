@@ -204,7 +204,8 @@ func (o *outbox) addChallenge(c *outPacket, t target, now time.Time) {
 }
 
 // plainTo sends a packet with one plain payload, or with none if p is nil, to
-// the addresses in packets. It gives how many of them the link refused.
+// the addresses in packets. It gives how many of them the link refused. What may
+// not be sent is not: a peer's question may have had a hand in it.
 func (o *outbox) plainTo(l *nodeLink, packets []Packet, version byte, flags overlay.PacketFlags, p *overlay.Payload) (refused int) {
 	b := &o.boxes[0]
 	b.ctx = overlay.Context{}
@@ -215,7 +216,8 @@ func (o *outbox) plainTo(l *nodeLink, packets []Packet, version byte, flags over
 		b.data, err = overlay.AppendPayload(b.data, p, &b.ctx)
 	}
 	if err != nil {
-		panic("BUG: mdpconn: " + err.Error())
+		o.node.unsendable(err)
+		return 0
 	}
 	for i := range packets {
 		packets[i].Data = b.data

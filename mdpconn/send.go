@@ -352,3 +352,9 @@ func withInterface(ps []Packet, index byte) []Packet {
 	}
 	return named
 }
+
+// unsendable counts a packet that may not be sent (docs/overlay.md §11).
+func (n *Node) unsendable(err error) {
+	n.count.sent.errors.Add(1)
+	n.log.Error("mdp packet not sent: it would harm who gets it", "err", err)
+}

@@ -135,11 +135,13 @@ func (c *daemonConn) write(b []byte) (sent bool, err error) {
 	return false, c.daemon.lostError()
 }
 
-// tell sends a message that has no answer of its own.
+// tell sends a message that has no answer of its own. What may not be sent is not,
+// as with plainTo. An error is that the daemon is gone.
 func (c *daemonConn) tell(m *servald.Message) error {
 	b, err := m.Append(make([]byte, 0, servald.HeaderLen))
 	if err != nil {
-		panic("BUG: mdpconn: " + err.Error())
+		c.daemon.node.unsendable(err)
+		return nil
 	}
 	c.patient()
 	_, err = c.write(b)

@@ -39,7 +39,7 @@ type SessionStats struct {
 type SentStats struct {
 	Packets   uint64 `json:"packets"`   // overlay packets given to a link
 	Bytes     uint64 `json:"bytes"`     // their lengths
-	Errors    uint64 `json:"errors"`    // packets a link refused
+	Errors    uint64 `json:"errors"`    // packets a link refused, or that may not be sent
 	Datagrams uint64 `json:"datagrams"` // datagrams of Send that left, each counted once
 	Local     uint64 `json:"local"`     // datagrams of Send to an identity of this node
 	Copies    uint64 `json:"copies"`    // packets sent to a further candidate address as well
