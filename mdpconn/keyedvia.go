@@ -33,6 +33,9 @@ func (o *outbox) putKeyed(keys *session.Keys, counter uint64, now time.Time) {
 	}
 	o.node.count.sessions.sent.Add(1)
 	o.put(now, func(b *outPacket) bool {
+		if len(b.data)+headerRoom+len(body) > overlay.MaxPacket {
+			return false
+		}
 		p := o.viaPayload()
 		p.Flags |= overlay.Ciphered | overlay.Signed
 		p.Body = body
