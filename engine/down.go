@@ -10,11 +10,7 @@ import (
 // gone. Listeners stay. It implements [mdpconn.DownHandler].
 func (e *Engine) HandleDown(err error) {
 	e.mu.Lock()
-	for i := range e.inbox { // of the time before
-		e.inbox[i].Release()
-	}
-	clear(e.inbox)
-	e.inbox = e.inbox[:0]
+	e.forgetArrivalsLocked() // of the time before
 	e.news = append(e.news, func(time.Time) {
 		e.down = err
 		e.mux.Conns(func(m *msp.Conn) {

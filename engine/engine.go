@@ -131,6 +131,16 @@ func (e *Engine) arriveLocked(a arrival) {
 	}
 }
 
+// forgetArrivalsLocked drops what waits for the loop, and for listeners.
+func (e *Engine) forgetArrivalsLocked() {
+	for _, list := range []*[]arrival{&e.inbox, &e.held} {
+		for i := range *list {
+			(*list)[i].Release()
+		}
+		*list = nil
+	}
+}
+
 // opens holds what arrives for a port back until the function that it returns is
 // called: whoever calls while it is bound and nobody listens yet would be refused.
 func (e *Engine) opens(port mdpconn.Port) (opened func()) {

@@ -128,10 +128,7 @@ func (e *Engine) abandon(now time.Time) {
 	}
 	e.lingering.release(now.Add(portLinger))
 	e.mu.Lock()
-	for i := range e.inbox {
-		e.inbox[i].Release()
-	}
-	e.inbox = nil
+	e.forgetArrivalsLocked()
 	e.mu.Unlock()
 }
 

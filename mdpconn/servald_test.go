@@ -53,7 +53,7 @@ func take[T any](t *testing.T, why string, c <-chan T) (v T) {
 	t.Helper()
 	select {
 	case v = <-c:
-	case <-time.After(5 * time.Second):
+	case <-time.After(time.Minute):
 		t.Fatalf("%s: nothing came", why)
 	}
 	return v

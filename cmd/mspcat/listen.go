@@ -71,9 +71,6 @@ func (p *program) listen(ctx context.Context, args []string, opts *options) erro
 	}
 	ints := opts.interrupts(ctx)
 	defer ints.release()
-	if err := opts.checkBind(); err != nil { // before an identity is made
-		return err
-	}
 	log := opts.logger(p)
 	node, closeKey, err := p.listenNode(port, opts, log)
 	if err != nil {

@@ -77,14 +77,15 @@ func onlyListening(f *pflag.FlagSet) error {
 	return nil
 }
 
-// checkVia refuses flags that exclude each other, or mean nothing to a daemon. Those that tell where a
-// SID is found are taken and without effect: the daemon knows.
+// checkVia refuses flags that exclude each other, mean nothing to a daemon, or
+// nothing to this host. Those that tell where a SID is found are taken and without
+// effect: the daemon knows.
 func (o *options) checkVia() error {
 	switch {
 	case len(o.interfaces) > 0 && o.bind != "":
 		return usagef("--interface %s with --bind %s: expected one of them", &o.interfaces, &o.bind)
 	case !o.via.servald:
-		return nil
+		return o.checkBind()
 	case len(o.interfaces) > 0:
 		return usagef("--interface %s with --via servald: expected no --interface, as the daemon's are used", &o.interfaces)
 	case o.identity != "":

@@ -104,9 +104,6 @@ func (p *program) peersNode(opts *options) (node *mdpconn.Node, closeNode func()
 	if err := opts.checkVia(); err != nil {
 		return nil, nil, err
 	}
-	if err := opts.checkBind(); err != nil {
-		return nil, nil, err
-	}
 	log := opts.logger(p)
 	if opts.via.servald {
 		if node, err = opts.newServaldNode("", log); err != nil {

@@ -72,6 +72,7 @@ func TestUsageErrors(t *testing.T) {
 		{"connect " + sid + " 5 --peer udp:1.2.3.4", []string{"udp:1.2.3.4", "expected HOST:PORT"}},
 		{"connect " + sid + " 5 --peer udp:1.2.3.4:0", []string{"udp:1.2.3.4:0", "1 to 65535"}},
 		{"connect " + sid + " 5 --bind 4110", []string{`"4110"`, "expected HOST:PORT"}},
+		{"connect " + sid + " 5 --bind no.such.host.invalid:0", []string{`"no.such.host.invalid:0"`, "expected HOST:PORT of this host"}},
 		{"connect " + sid + " 5 --interface eth0:cable", []string{"cable", "expected wifi, ethernet or radio"}},
 		{"listen 5 --interface wlan0:wifi:0", []string{`"0"`, "expected a number from 1 to 65535"}},
 		{"peers --interface 192.0.2.0/99", []string{"192.0.2.0/99", "expected one of IPv4"}},
