@@ -7,10 +7,20 @@ import (
 	"testing/synctest"
 	"time"
 
+	"mesh.example/msp/internal/mspdebug"
 	"mesh.example/msp/mdpconn"
 	"mesh.example/msp/mdpconn/memnet"
 	"mesh.example/msp/mspnet"
 )
+
+// needsKeys leaves out a test that needs session keys where the environment has
+// everything keep to the published protocols.
+func needsKeys(t *testing.T) {
+	t.Helper()
+	if mspdebug.Published() {
+		t.Skip("not run: MSPDEBUG=published=1 leaves no session keys")
+	}
+}
 
 // An earlyPair is a client and a server on a memory network.
 type earlyPair struct {
@@ -85,6 +95,7 @@ func (p *earlyPair) want(c *mspnet.Conn, early bool, why string) {
 // What is read of a first connection is early until a packet under session keys
 // has arrived; of those that follow nothing is.
 func TestEarly(t *testing.T) {
+	needsKeys(t)
 	synctest.Test(t, func(t *testing.T) {
 		p := newEarlyPair(t, mdpconn.Config{}, mdpconn.Config{})
 		near, far := p.open()
@@ -107,6 +118,7 @@ func TestEarly(t *testing.T) {
 // Where the other side has no session keys everything stays early; where this side
 // has none, nothing is told.
 func TestEarlyWithoutSessions(t *testing.T) {
+	needsKeys(t)
 	for _, none := range []string{"client", "server"} {
 		t.Run(none, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -131,6 +143,7 @@ func TestEarlyWithoutSessions(t *testing.T) {
 // stays early, whatever its true sender says to it: that it knows no such
 // connection.
 func TestReplayedOpeningStaysEarly(t *testing.T) {
+	needsKeys(t)
 	synctest.Test(t, func(t *testing.T) {
 		id, err := mdpconn.NewIdentity()
 		if err != nil {
