@@ -142,7 +142,7 @@ func TestCloseContext(t *testing.T) {
 	})
 	t.Run("slow reader", func(t *testing.T) {
 		sides(t, func(t *testing.T, w *world, c, peer *mspnet.Conn) {
-			sent := random(500_000) // more than everybody's buffers hold
+			sent := random(1_000_000) // more than everybody's buffers hold
 			go func() {
 				time.Sleep(time.Minute)
 				wantAll(t, "the peer", peer, sent)

@@ -37,7 +37,7 @@ func TestDrain(t *testing.T) {
 	t.Run("slow reader", func(t *testing.T) {
 		bubble(t, func(t *testing.T, w *world) {
 			c, s := w.connect(t)
-			sent := random(500_000)
+			sent := random(1_000_000)
 			go func() {
 				time.Sleep(time.Minute)
 				wantAll(t, "the peer", s, sent)

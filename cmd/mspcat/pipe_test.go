@@ -337,7 +337,7 @@ func TestInterruptTwiceAborts(t *testing.T) {
 	// Less than both sides hold while nobody reads the listener's stdout; and what of
 	// it has been read, all but a pipe and a chunk, is more than the listener's side
 	// holds, a window and what its stdout takes, so that it cannot be delivered.
-	sent := randomBytes(560 << 10)
+	sent := randomBytes(816 << 10)
 	l, command := listen(t)
 	l.give(nil)
 	c := connect(t, command)

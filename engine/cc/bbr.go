@@ -244,14 +244,14 @@ func (b *bbr) bdp(gain float64) int {
 func (b *bbr) decide() {
 	least := bbrMinPackets * b.packet
 	if b.rate.max() == 0 || b.base.rtt == 0 {
-		b.window = initialPackets * b.packet
+		b.window = initialWindow(b.packet, b.base.rtt)
 		b.pace = startupGain * float64(b.window) / bbrTick.Seconds()
 		return
 	}
 	rate := b.rate.max()
 	b.pace = max(b.gain*rate, minRate)
 	if b.phase == startup { // perhaps there were only requests and answers until now
-		b.pace = max(b.pace, float64(initialPackets*b.packet)/b.base.rtt.Seconds())
+		b.pace = max(b.pace, float64(initialWindow(b.packet, b.base.rtt))/b.base.rtt.Seconds())
 	}
 	switch b.phase {
 	case share:
@@ -273,7 +273,7 @@ func (b *bbr) decide() {
 	}
 	window := b.bdp(gain) + b.extra.max() + int(min(2*bbrTick.Seconds()*rate, maxWindow))
 	if b.phase == startup {
-		window = max(window, initialPackets*b.packet)
+		window = max(window, initialWindow(b.packet, b.base.rtt))
 	}
 	if b.inflightHi != 0 {
 		window = min(window, b.inflightHi)

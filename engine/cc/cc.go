@@ -40,5 +40,21 @@ type Controller interface {
 	String() string
 }
 
-// initialPackets is the window before anything is known (RFC 6928).
-const initialPackets = 10
+// The window to begin with: 10 packets before anything is known (RFC 6928), more
+// where the round trip is short, as such paths carry more, and no more bytes if
+// packets are large, save two of them (RFC 9002 §7.2).
+const (
+	initialPackets = 10
+	quickPackets   = 32
+	quickRTT       = 200 * time.Millisecond
+	ordinaryPacket = 1472 // bytes
+)
+
+// initialWindow is that window in bytes. rtt is 0 while it is not known.
+func initialWindow(packet int, rtt time.Duration) int {
+	n := initialPackets
+	if rtt > 0 && rtt <= quickRTT {
+		n = quickPackets
+	}
+	return min(n*packet, max(n*ordinaryPacket, 2*packet))
+}

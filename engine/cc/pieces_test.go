@@ -258,3 +258,24 @@ func TestECN(t *testing.T) {
 		t.Errorf("16 rounds without marks: factor %.3f", e.factor())
 	}
 }
+
+// TestInitialWindow: 10 packets, or 32 where the round trip is short, in bytes no
+// more than ordinary packets would be, but two.
+func TestInitialWindow(t *testing.T) {
+	for _, c := range []struct {
+		packet int
+		rtt    time.Duration
+		want   int
+	}{
+		{1200, 0, 12_000},
+		{1200, 20 * time.Millisecond, 38_400},
+		{1200, 200 * time.Millisecond, 38_400},
+		{1200, 400 * time.Millisecond, 12_000}, // as of a radio, whose queue is short
+		{9000, 0, 18_000},
+		{65507, time.Millisecond, 131_014},
+	} {
+		if got := initialWindow(c.packet, c.rtt); got != c.want {
+			t.Errorf("packets of %d bytes, round trip %v: %d bytes, want %d", c.packet, c.rtt, got, c.want)
+		}
+	}
+}

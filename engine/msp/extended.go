@@ -22,7 +22,7 @@ const probationNumbers = 1 << 30
 // extendedParams are what an end announces of itself (docs/extension.md §2.2).
 var extendedParams = stream.Params{
 	MaxMessage:  64 << 10,
-	MaxData:     256 << 10,
+	MaxData:     512 << 10,
 	IdleTimeout: 30 * time.Second,
 	AckDelay:    25 * time.Millisecond,
 }

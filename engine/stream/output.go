@@ -65,9 +65,10 @@ func (s *Stream) asking(now time.Time, b []byte) []byte {
 // minData is the room that an ACK leaves for other frames.
 const minData = 256
 
-// hasDue reports whether there is anything that asks for an ACK.
+// hasDue reports whether there is anything that asks for an ACK. ACK_RATE is of data,
+// and waits for some.
 func (s *Stream) hasDue() bool {
-	return s.snd.pending(s.limit) || s.paramsDue || s.win.due || s.pingDue || s.ackRateDue
+	return s.snd.pending(s.limit) || s.paramsDue || s.win.due || s.pingDue
 }
 
 // control appends the frames other than ACK and DATA.
