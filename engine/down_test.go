@@ -78,17 +78,7 @@ func TestHandleDown(t *testing.T) {
 
 func TestManualDown(t *testing.T) {
 	inLab(t, func(l *lab) {
-		m := NewManual(l.here)
-		l.listen(80, ListenConfig{})
-		s := m.Socket()
-		var last msp.State
-		s.SetHandler(func(_ *Socket, state msp.State, payload []byte) int {
-			last = state
-			return len(payload)
-		})
-		if err := s.Connect(time.Now(), l.far(80)); err != nil {
-			t.Fatal(err)
-		}
+		m, s, last := l.manual()
 		listener := m.Socket()
 		listener.SetLocal(mdpconn.Addr{Port: 90})
 		if err := listener.Listen(); err != nil {
@@ -107,8 +97,8 @@ func TestManualDown(t *testing.T) {
 		m.HandleUp()
 		<-m.Readable()
 		m.Processing(time.Now())
-		if last&(msp.Closed|msp.Failed) != msp.Closed|msp.Failed {
-			t.Errorf("told %v, want CLOSED and ERROR", last)
+		if *last&(msp.Closed|msp.Failed) != msp.Closed|msp.Failed {
+			t.Errorf("told %v, want CLOSED and ERROR", *last)
 		}
 		if m.SocketCount() != 1 || !listener.IsListening() {
 			t.Error("the listener is gone")

@@ -6,6 +6,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"mesh.example/msp/engine/msp"
 	"mesh.example/msp/mdpconn"
 	"mesh.example/msp/mdpconn/memnet"
 )
@@ -52,6 +53,23 @@ func (l *lab) listen(port mdpconn.Port, cfg ListenConfig) *Listener {
 // dial dials the far node from the near one.
 func (l *lab) dial(port mdpconn.Port) (*Conn, error) {
 	return Of(l.here).Dial(context.Background(), mdpconn.Addr{}, l.far(port), false)
+}
+
+// manual connects a socket of a Manual on the near node to a listener of the far one.
+// last is what its handler was told last.
+func (l *lab) manual() (m *Manual, s *Socket, last *msp.State) {
+	l.t.Helper()
+	l.listen(80, ListenConfig{})
+	m = NewManual(l.here)
+	s, last = m.Socket(), new(msp.State)
+	s.SetHandler(func(_ *Socket, state msp.State, payload []byte) int {
+		*last = state
+		return len(payload)
+	})
+	if err := s.Connect(time.Now(), l.far(80)); err != nil {
+		l.t.Fatal(err)
+	}
+	return m, s, last
 }
 
 func (l *lab) far(port mdpconn.Port) mdpconn.Addr {

@@ -238,17 +238,7 @@ func TestRecordedRestart(t *testing.T) {
 func TestManualPeerRestarts(t *testing.T) {
 	needsKeys(t)
 	inLab(t, func(l *lab) {
-		m := NewManual(l.here)
-		l.listen(80, ListenConfig{})
-		s := m.Socket()
-		var last msp.State
-		s.SetHandler(func(_ *Socket, state msp.State, payload []byte) int {
-			last = state
-			return len(payload)
-		})
-		if err := s.Connect(time.Now(), l.far(80)); err != nil {
-			t.Fatal(err)
-		}
+		m, s, last := l.manual()
 		s.Send([]byte("x"))
 		until := time.Now().Add(3 * time.Second)
 		drive(func() bool { return time.Now().After(until) }, m)
@@ -259,8 +249,8 @@ func TestManualPeerRestarts(t *testing.T) {
 		Of(l.there).Dial(context.Background(), mdpconn.Addr{}, mdpconn.Addr{SID: l.here.Primary(), Port: 99}, true)
 		until = time.Now().Add(time.Second)
 		drive(func() bool { return s.IsClosed() || time.Now().After(until) }, m)
-		if last&(msp.Closed|msp.Failed) != msp.Closed|msp.Failed {
-			t.Errorf("told %v, want CLOSED and ERROR", last)
+		if *last&(msp.Closed|msp.Failed) != msp.Closed|msp.Failed {
+			t.Errorf("told %v, want CLOSED and ERROR", *last)
 		}
 		m.CloseAll(time.Now())
 	})

@@ -34,6 +34,18 @@ func newMesh(t *testing.T, k int, im memnet.Impairment) *meshNet {
 	return m
 }
 
+// announcedLine makes a line of k nodes that announce themselves, and know of each
+// other by now.
+func announcedLine(t *testing.T, k int) *meshNet {
+	m := newMesh(t, k, memnet.Impairment{Delay: time.Millisecond})
+	m.connect(line(k)...)
+	for _, n := range m.nodes {
+		n.Announce() // until it is closed
+	}
+	time.Sleep(5 * time.Second)
+	return m
+}
+
 // start makes a node, or makes it anew after it was closed. It has no
 // connections.
 func (m *meshNet) start(i int) {

@@ -35,12 +35,7 @@ func sendMode(t *testing.T, n *mdpconn.Node, mode mdpconn.Mode, to mdpconn.Addr,
 // door and some hops away, and no others.
 func TestReadable(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		m := newMesh(t, 4, memnet.Impairment{Delay: time.Millisecond})
-		m.connect(line(4)...)
-		for _, n := range m.nodes {
-			defer n.Announce()()
-		}
-		time.Sleep(5 * time.Second)
+		m := announcedLine(t, 4)
 		for _, n := range m.nodes[1:] {
 			if n == m.nodes[2] {
 				continue
@@ -90,12 +85,7 @@ func TestReadable(t *testing.T) {
 // own sockets get it too.
 func TestBroadcastOneHop(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		m := newMesh(t, 3, memnet.Impairment{Delay: time.Millisecond})
-		m.connect(line(3)...)
-		for _, n := range m.nodes {
-			defer n.Announce()()
-		}
-		time.Sleep(5 * time.Second)
+		m := announcedLine(t, 3)
 		var in [3]inbox
 		for i, n := range m.nodes {
 			in[i] = accepting(t, n, 1000, acceptAll)

@@ -197,12 +197,7 @@ func TestServiceQuestions(t *testing.T) {
 // signature fails, and of a node without services not even the question for a key.
 func TestSignedServiceQuestions(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		m := newMesh(t, 4, memnet.Impairment{Delay: time.Millisecond})
-		m.connect(line(4)...)
-		for _, n := range m.nodes {
-			defer n.Announce()()
-		}
-		time.Sleep(5 * time.Second)
+		m := announcedLine(t, 4)
 		asks := m.nodes[0]
 		in := accepting(t, asks, 2000, mdpconn.AcceptSigned)
 		for _, n := range m.nodes[1:3] {

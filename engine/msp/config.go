@@ -1,8 +1,6 @@
 package msp
 
-import (
-	"time"
-)
+import "time"
 
 // The published protocol's numbers (docs/protocol.md); a peer may rely on them.
 const (

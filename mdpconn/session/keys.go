@@ -3,6 +3,8 @@ package session
 import (
 	"encoding/binary"
 	"fmt"
+
+	"mesh.example/msp/mdpconn/overlay"
 )
 
 // A Form says what carries a sealed packet. Both forms have the same head and
@@ -11,8 +13,8 @@ type Form byte
 
 // Forms, which are the first bytes of their packets.
 const (
-	Compact Form = 0x4d // a UDP payload by itself (§11)
-	Relayed Form = 0x80 // the body of an overlay payload (§12)
+	Compact Form = 0x4d                // a UDP payload by itself (§11)
+	Relayed Form = overlay.SessionBody // the body of an overlay payload (§12)
 )
 
 // String gives the form's name.

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"testing"
 	"unsafe"
+
+	"mesh.example/msp/mdpconn/overlay"
 )
 
 // newKeyPair gives the keys of two sides that talk to each other.
@@ -75,6 +77,9 @@ func TestSealTooLarge(t *testing.T) {
 
 // A body of the one form never opens as the other (MSX-12.1).
 func TestFormsAreApart(t *testing.T) {
+	if Overhead != overlay.MinSessionBody {
+		t.Errorf("the shortest packet has %d bytes, and %d according to package overlay", Overhead, overlay.MinSessionBody)
+	}
 	a, b := newKeyPair(t, AES256GCM)
 	packet, _ := a.Seal(Compact, make([]byte, 50, 100), 3, new(Scratch))
 	packet[0] = byte(Relayed)
