@@ -64,6 +64,11 @@ func startFlow(p *place, t *Transport) (*flow, error) {
 		server.kill()
 		return nil, err
 	}
+	if err := client.begin(time.Minute, func() error { return nil }); err != nil {
+		client.kill()
+		server.kill()
+		return nil, err
+	}
 	return &flow{server: server, client: client}, nil
 }
 

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"errors"
 	"fmt"
 	"io"
 	"log"
@@ -27,6 +28,9 @@ type clientOptions struct {
 	n       int // rounds, connections or requests
 	workers int
 	cap     time.Duration // when to stop and report what was done; 0: never
+	// start returns when the part that is measured may begin, of both processes
+	// and of the link. Only bulk calls it: the others begin when they like.
+	start func() error
 }
 
 // A job is one workload at the dialling end. It returns what it measured; the
@@ -48,6 +52,14 @@ func runClient(t *Transport, work string, o clientOptions) error {
 	log.SetOutput(io.Discard)
 	pattern()
 	selfSigned()
+	lines := bufio.NewScanner(os.Stdin)
+	o.start = func() error {
+		tell("READY", nil)
+		if !lines.Scan() {
+			return errors.New("nobody said that it may begin")
+		}
+		return nil
+	}
 	res, err := do(t, o)
 	if err != nil {
 		res.Err = err.Error()
@@ -56,7 +68,7 @@ func runClient(t *Transport, work string, o clientOptions) error {
 		res.Stat = selfStat(false)
 	}
 	tell("RESULT", res)
-	for lines := bufio.NewScanner(os.Stdin); lines.Scan(); {
+	for lines.Scan() {
 	}
 	return nil
 }

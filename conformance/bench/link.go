@@ -32,6 +32,15 @@ func startLink(p *NetPair, spec LinkSpec, seed uint64) *Link {
 	return l
 }
 
+// countAnew forgets what has passed until now.
+func (l *Link) countAnew() {
+	for _, d := range []*linkDir{l.ab, l.ba} {
+		d.mu.Lock()
+		d.model.stats = LinkStats{}
+		d.mu.Unlock()
+	}
+}
+
 // Stop ends the link and returns what passed from client to server and back.
 func (l *Link) Stop() (ab, ba LinkStats) {
 	l.stop.Store(true)

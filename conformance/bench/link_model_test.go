@@ -95,3 +95,19 @@ func TestLinkDrawsFromSeed(t *testing.T) {
 		t.Errorf("another seed gives the same %+v", a.stats)
 	}
 }
+
+func TestLinkCountsAnew(t *testing.T) {
+	spec, _ := findLink("clean")
+	l := &Link{ab: &linkDir{model: newLinkModel(spec, 1, 1)}, ba: &linkDir{model: newLinkModel(spec, 1, 2)}}
+	for _, d := range []*linkDir{l.ab, l.ba} {
+		d.model.offer(0, make([]byte, 114), 100)
+	}
+	l.countAnew()
+	l.ab.model.offer(0, make([]byte, 214), 200)
+	if ab, ba := l.ab.model.stats, l.ba.model.stats; ab != (LinkStats{InPackets: 1, InBytes: 200}) || ba != (LinkStats{}) {
+		t.Errorf("counted %+v and %+v, want what came since: 200 bytes and none", ab, ba)
+	}
+	if _, ok := l.ab.model.next(); !ok {
+		t.Error("what was under way is gone")
+	}
+}

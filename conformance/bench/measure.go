@@ -17,6 +17,7 @@ type place struct {
 	server string
 	listen string
 	pair   *NetPair
+	up     *Link // while something is measured; nil on loopback
 }
 
 // newPlace makes the namespaces of a link. Without root, loopback is that of
@@ -41,7 +42,7 @@ func newPlace(link, prefix string) (*place, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &place{link, spec, pair.ns[0], pair.ns[1], pair.ip[1] + ":0", pair}, nil
+	return &place{link, spec, pair.ns[0], pair.ns[1], pair.ip[1] + ":0", pair, nil}, nil
 }
 
 func (p *place) Close() {
@@ -56,9 +57,9 @@ func (p *place) Close() {
 func measure(p *place, w workload, t *Transport, rep int) Record {
 	r := Record{Link: p.link, Workload: w.name, Transport: t.Name, Rep: rep, Args: w.args,
 		When: time.Now().UTC().Format(time.RFC3339), M: make(map[string]float64), Load1: load1()}
-	var link *Link
+	p.up = nil
 	if p.pair != nil {
-		link = startLink(p.pair, p.spec, uint64(rep))
+		p.up = startLink(p.pair, p.spec, uint64(rep))
 	}
 	run := runPair
 	if w.job == "" {
@@ -67,8 +68,8 @@ func measure(p *place, w workload, t *Transport, rep int) Record {
 	if err := run(p, w, t, &r); err != nil {
 		r.Err = err.Error()
 	}
-	if link != nil {
-		ab, ba := link.Stop()
+	if p.up != nil {
+		ab, ba := p.up.Stop()
 		r.AB, r.BA = &ab, &ba
 		if n := r.M["verified_bytes"]; n > 0 {
 			r.M["wire_per_byte"] = float64(ab.InBytes+ba.InBytes) / n
@@ -100,6 +101,18 @@ func runPair(p *place, w workload, t *Transport, r *Record) error {
 		return err
 	}
 	defer client.kill()
+	if w.job == "bulk" {
+		baseline := func() (err error) {
+			if p.up != nil {
+				p.up.countAnew()
+			}
+			before, err = server.ask(how)
+			return err
+		}
+		if err := client.begin(w.timeout, baseline); err != nil {
+			return err
+		}
+	}
 	var res Result
 	if err := client.wait("RESULT", w.timeout, &res); err != nil {
 		return fmt.Errorf("client: %w", err)

@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -82,7 +83,8 @@ func (p *proc) startIn(ns string) error {
 	return err
 }
 
-// wait waits for a line of the given kind and decodes it into v.
+// wait waits for a line of the given kind and decodes it into v. A client's
+// result that comes instead says what failed.
 func (p *proc) wait(kind string, limit time.Duration, v any) error {
 	expired := time.After(limit)
 	for {
@@ -91,8 +93,14 @@ func (p *proc) wait(kind string, limit time.Duration, v any) error {
 			if !ok {
 				return fmt.Errorf("the process ended: %s", p.errs.text())
 			}
-			if k, rest, _ := strings.Cut(line, " "); k == kind {
+			k, rest, _ := strings.Cut(line, " ")
+			switch k {
+			case kind:
 				return json.Unmarshal([]byte(rest), v)
+			case "RESULT":
+				var res Result
+				err := json.Unmarshal([]byte(rest), &res)
+				return errors.Join(err, errors.New(res.Err))
 			}
 		case <-expired:
 			return fmt.Errorf("no answer in %v", limit)
@@ -107,6 +115,20 @@ func (p *proc) ask(how string) (ProcStat, error) {
 		return st, fmt.Errorf("%w: %s", err, p.errs.text())
 	}
 	return st, p.wait("STAT", 30*time.Second, &st)
+}
+
+// begin waits until the streams of a client are open, takes the baseline of what
+// else is measured, and has the client begin.
+func (p *proc) begin(limit time.Duration, baseline func() error) error {
+	var nothing any
+	if err := p.wait("READY", limit, &nothing); err != nil {
+		return fmt.Errorf("client: %w", err)
+	}
+	if err := baseline(); err != nil {
+		return err
+	}
+	_, err := io.WriteString(p.in, "go\n")
+	return err
 }
 
 // startServer starts a server and returns the address to dial.

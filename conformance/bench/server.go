@@ -17,7 +17,7 @@ import (
 // A client opens every connection with a header: what it wants, and a length.
 const (
 	headerLen = 9
-	wantBulk  = 'B' // length bytes from the client, then a verdict from the server
+	wantBulk  = 'B' // one byte, length bytes from the client, then a verdict from the server
 	wantEcho  = 'P' // messages of pingLen bytes come back
 	wantByte  = 'C' // one byte, then the client closes
 	wantHold  = 'I' // one byte, and nothing more
@@ -115,8 +115,12 @@ func echo(c net.Conn) {
 }
 
 func serveBulk(c net.Conn, n int64) {
+	buf := make([]byte, min(max(n, 1), blockLen))
+	for i := range buf {
+		buf[i] = 1 // its memory is not to be new in what is measured
+	}
 	stream := received.open()
-	buf := make([]byte, blockLen)
+	c.Write([]byte{'!'})
 	got, crc, right := int64(0), uint32(0), true
 	for got < n {
 		k, err := c.Read(buf[:min(int64(len(buf)), n-got)])

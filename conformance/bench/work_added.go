@@ -17,6 +17,9 @@ func added(t *Transport, o clientOptions) (Result, error) {
 	if err != nil {
 		return Result{}, err
 	}
+	if err := openBulk(conns[1], o.size); err != nil {
+		return Result{}, err
+	}
 	res := begin()
 	alone, err := spacedRounds(p, o.n)
 	if err != nil {

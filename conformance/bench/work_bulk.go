@@ -7,17 +7,22 @@ import (
 	"hash/crc32"
 	"io"
 	"net"
+	"time"
 )
 
-// bulk sends size bytes on the given number of streams at once. The clock stops
-// when the sender has the receiver's verdict on every one.
+// bulk sends size bytes on the given number of streams at once. What is measured
+// begins when all are open, and ends when the sender has the receiver's verdict
+// on every one.
 func bulk(t *Transport, o clientOptions) (Result, error) {
-	conns, err := dialAll(t, o.addr, o.streams)
+	each := o.size / int64(o.streams)
+	conns, err := openBulks(t, o.addr, o.streams, each)
 	if err != nil {
 		return Result{}, err
 	}
+	if err := o.start(); err != nil {
+		return Result{}, err
+	}
 	res := begin()
-	each := o.size / int64(o.streams)
 	done := make(chan error, len(conns))
 	for _, c := range conns {
 		go func() { done <- sendBulk(c, each) }()
@@ -39,11 +44,35 @@ func bulk(t *Transport, o clientOptions) (Result, error) {
 	return res, err
 }
 
-// sendBulk sends n bytes of the pattern and waits for the verdict.
-func sendBulk(c net.Conn, n int64) error {
+// openBulks opens streams for n bytes each, one after the other.
+func openBulks(t *Transport, addr string, streams int, n int64) ([]net.Conn, error) {
+	conns, err := dialAll(t, addr, streams)
+	if err != nil {
+		return nil, err
+	}
+	for _, c := range conns {
+		if err := openBulk(c, n); err != nil {
+			return nil, err
+		}
+	}
+	return conns, nil
+}
+
+// openBulk asks for a stream of n bytes and waits for a first byte from the
+// server, so that nothing of the opening is left to do.
+func openBulk(c net.Conn, n int64) error {
+	c.SetDeadline(time.Now().Add(time.Minute))
 	if _, err := c.Write(header(wantBulk, n)); err != nil {
 		return fmt.Errorf("write: %w", err)
 	}
+	if _, err := io.ReadFull(c, make([]byte, 1)); err != nil {
+		return fmt.Errorf("first byte: %w", err)
+	}
+	return c.SetDeadline(time.Time{})
+}
+
+// sendBulk sends n bytes of the pattern and waits for the verdict.
+func sendBulk(c net.Conn, n int64) error {
 	crc := uint32(0)
 	for sent := int64(0); sent < n; {
 		b := patternAt(sent, int(min(blockLen, n-sent)))
