@@ -153,7 +153,7 @@ func (m *Mux) inputExtended(now time.Time, c *Conn, b []byte) {
 		c.extend(now)
 	}
 	read := c.x.PacketsRead()
-	if err := c.x.Input(now, b); err != nil {
+	if err := c.x.Input(now, b, c.mux.origin.Marked); err != nil {
 		c.Stop()
 		return
 	}
@@ -309,6 +309,7 @@ func (c *Conn) extendedStats(s *Stats) {
 	s.BytesAcked, s.BytesReceived = x.BytesAcked, x.BytesReceived
 	s.Retransmitted, s.Spurious = x.PacketsLost, x.PacketsSpurious
 	s.Timeouts, s.Duplicates = x.ProbeTimeouts, x.Duplicates
+	s.Marked, s.Heeded = x.PacketsMarked, x.MarksHeeded
 	s.Dropped += x.Malformed
 	s.RTT, s.RTTVar = c.x.RTT()
 	s.Window, s.InFlight, s.Queued = c.x.Window(), c.x.InFlight(), c.x.Queued()

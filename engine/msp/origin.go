@@ -9,6 +9,8 @@ type Origin struct {
 	// Made is when the peer made it, or that it was not before, by the peer's
 	// clock; 0 if that is not known. Only Restarted compares it.
 	Made int64
+	// Marked tells that a router marked it for congestion (docs/extension.md §4.4).
+	Marked bool
 }
 
 // noteOrigin notes where a packet came from that the connection has taken, before

@@ -24,6 +24,8 @@ type Stats struct {
 	// Retransmitted packets.
 	Extended bool
 	Spurious uint64 // packets that were taken for lost and were not
+	Marked   uint64 // packets received that a router marked for congestion
+	Heeded   uint64 // packets sent that the peer says were marked, as far as that is believed
 }
 
 // MuxStats counts what a [Mux] has done and the sizes of its tables.

@@ -21,6 +21,7 @@ type ackState struct {
 	now       bool      // an ACK is due at once
 	at        time.Time // it is due at this time; zero: none is
 	lastAt    time.Time // the last ACK
+	marked    uint64    // packets that ask, and came marked
 
 	packets  int           // an ACK at the latest after so many
 	delay    time.Duration // or after so long
@@ -45,8 +46,8 @@ func (a *ackState) isDuplicate(number uint64) bool {
 }
 
 // packetReceived notes a packet that was read whole. asks tells that it is to be
-// acknowledged, urgent that this is to be now.
-func (a *ackState) packetReceived(now time.Time, number uint64, asks, urgent bool) {
+// acknowledged, urgent that this is to be now, as it is if the packet was marked.
+func (a *ackState) packetReceived(now time.Time, number uint64, asks, urgent, marked bool) {
 	largest, any := a.largest()
 	inOrder := !any || number == largest+1
 	if !any || number > largest {
@@ -61,8 +62,11 @@ func (a *ackState) packetReceived(now time.Time, number uint64, asks, urgent boo
 		return
 	}
 	a.unacked++
+	if marked {
+		a.marked++
+	}
 	switch {
-	case urgent, !inOrder, a.unacked >= a.packets, now.Sub(a.lastAt) >= a.delay:
+	case urgent, marked, !inOrder, a.unacked >= a.packets, now.Sub(a.lastAt) >= a.delay:
 		a.now = true
 	case a.at.IsZero():
 		a.at = now.Add(a.delay)
@@ -98,7 +102,7 @@ func (a *ackState) append(b []byte, now time.Time, room int) []byte {
 		return b
 	}
 	n := len(b)
-	if b = appendAck(b, a.received, max(now.Sub(a.largestAt), 0), room); len(b) > n {
+	if b = appendAck(b, a.received, max(now.Sub(a.largestAt), 0), a.marked, room); len(b) > n {
 		a.unacked, a.now, a.at, a.lastAt = 0, false, time.Time{}, now
 	}
 	return b

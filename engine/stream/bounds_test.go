@@ -73,8 +73,8 @@ func TestSpuriousFin(t *testing.T) {
 	ack := func(largest uint64) {
 		b := binary.LittleEndian.AppendUint32([]byte{Format}, peer)
 		peer++
-		b = appendAck(b, rangeSet{{largest, largest + 1}}, 0, 100)
-		if err := e.Input(n.now, b); err != nil {
+		b = appendAck(b, rangeSet{{largest, largest + 1}}, 0, 0, 100)
+		if err := e.Input(n.now, b, false); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -113,7 +113,7 @@ func TestRingOfSilentAcker(t *testing.T) {
 	now := n.now
 	for i := range uint32(100_000) {
 		b := binary.LittleEndian.AppendUint32([]byte{Format}, FirstNumber+2*i) // never in order
-		if err := e.Input(now, append(b, byte(framePing))); err != nil {
+		if err := e.Input(now, append(b, byte(framePing)), false); err != nil {
 			t.Fatal(err)
 		}
 		output(e.Stream, now, 100)
@@ -135,9 +135,9 @@ func TestOneAck(t *testing.T) {
 	output(e.Stream, n.now, 100)
 	b := binary.LittleEndian.AppendUint32([]byte{Format}, FirstNumber)
 	for number := uint64(FirstNumber); number < FirstNumber+2; number++ {
-		b = appendAck(b, rangeSet{{number, number + 1}}, 0, 100)
+		b = appendAck(b, rangeSet{{number, number + 1}}, 0, 0, 100)
 	}
-	if err := e.Input(n.now.Add(time.Millisecond), b); err != nil {
+	if err := e.Input(n.now.Add(time.Millisecond), b, false); err != nil {
 		t.Fatal(err)
 	}
 	if e.loss.outstanding != 1 {
@@ -160,7 +160,7 @@ func TestManyRanges(t *testing.T) {
 	b = appendVarint(append(b, byte(frameAck)), largest)
 	b = appendVarint(append(b, 0), ranges-1) // no delay; further ranges
 	b = append(b, make([]byte, 1+2*(ranges-1))...)
-	if err := e.Input(n.now, b); err != nil {
+	if err := e.Input(n.now, b, false); err != nil {
 		t.Fatal(err)
 	}
 	acked := 0

@@ -199,10 +199,16 @@ func (r *fieldReader) ack(f *frame) error {
 }
 
 // appendAck appends an ACK of what is in received, the newest ranges that fit
-// into room bytes. It appends nothing if none does.
-func appendAck(b []byte, received rangeSet, delay time.Duration, room int) []byte {
+// into room bytes, or an ACK_CE if packets were marked. It appends nothing if not
+// even one range fits.
+func appendAck(b []byte, received rangeSet, delay time.Duration, marked uint64, room int) []byte {
 	newest := received[len(received)-1]
 	us := uint64(delay / time.Microsecond)
+	kind := frameAck
+	if marked > 0 {
+		kind = frameAckCE
+		room -= varintLen(marked)
+	}
 	const countLen = 1 // ackRanges fits into one byte
 	size := 1 + varintLen(newest.end-1) + varintLen(us) + countLen + varintLen(newest.size()-1)
 	if size > room {
@@ -217,7 +223,7 @@ func appendAck(b []byte, received rangeSet, delay time.Duration, room int) []byt
 		size += n
 		further++
 	}
-	b = append(b, byte(frameAck))
+	b = append(b, byte(kind))
 	b = appendVarint(b, newest.end-1)
 	b = appendVarint(b, us)
 	b = append(b, byte(further))
@@ -225,6 +231,9 @@ func appendAck(b []byte, received rangeSet, delay time.Duration, room int) []byt
 	for i := len(received) - 2; i >= len(received)-1-further; i-- {
 		b = appendVarint(b, received[i+1].start-received[i].end-1)
 		b = appendVarint(b, received[i].size()-1)
+	}
+	if marked > 0 {
+		b = appendVarint(b, marked)
 	}
 	return b
 }

@@ -92,27 +92,29 @@ func TestMalformed(t *testing.T) {
 	}
 }
 
-// TestAppendAck: [MSX-2.7] the newest ranges that fit, read as they were written.
+// TestAppendAck: [MSX-2.7] the newest ranges that fit, read as they were written,
+// and the count of marks.
 func TestAppendAck(t *testing.T) {
 	var set rangeSet
 	for i := range uint64(100) {
 		set.add(10*i, 10*i+1+i%7)
 	}
-	for room := range 400 {
-		b := appendAck(nil, set, 77*time.Microsecond, room)
+	for i := range 800 {
+		room, marked := i/2, uint64(i%2*70)
+		b := appendAck(nil, set, 77*time.Microsecond, marked, room)
 		if len(b) > room {
 			t.Fatalf("%d bytes in a room of %d", len(b), room)
 		}
 		if len(b) == 0 {
-			if room > 10 {
+			if room > 12 {
 				t.Fatalf("nothing in a room of %d", room)
 			}
 			continue
 		}
 		r := fieldReader{b: b}
 		var f frame
-		if err := r.next(&f); err != nil || len(r.b) != 0 || f.delay != 77*time.Microsecond {
-			t.Fatalf("%x: %v, %d left, %v", b, err, len(r.b), f.delay)
+		if err := r.next(&f); err != nil || len(r.b) != 0 || f.delay != 77*time.Microsecond || f.marked != marked {
+			t.Fatalf("%x: %v, %d left, %v, %d marked", b, err, len(r.b), f.delay, f.marked)
 		}
 		i := len(set) - 1
 		f.ranges.each(func(start, end uint64) {

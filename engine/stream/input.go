@@ -17,13 +17,14 @@ func (s *Stream) Early(now time.Time, n uint64, payload []byte, fin bool) error 
 	if err := s.rcv.message(n, payload, fin, s.win.limit); err != nil {
 		return err
 	}
-	s.acks.packetReceived(now, n, true, true)
+	s.acks.packetReceived(now, n, true, true, false)
 	return nil
 }
 
-// Input takes a packet. The error is a fault of the peer's, for which the
-// connection is to be aborted; packets that are merely malformed are counted.
-func (s *Stream) Input(now time.Time, b []byte) error {
+// Input takes a packet; marked tells that a router marked it for congestion. The
+// error is a fault of the peer's, for which the connection is to be aborted; packets
+// that are merely malformed are counted.
+func (s *Stream) Input(now time.Time, b []byte, marked bool) error {
 	low, rest, ok := parseHeader(b)
 	if !ok || len(rest) == 0 {
 		s.stats.Malformed++
@@ -66,7 +67,7 @@ func (s *Stream) Input(now time.Time, b []byte) error {
 		}
 	}
 	s.proven = s.proven || s.answered && params
-	s.acks.packetReceived(now, number, asks, urgent || s.win.due)
+	s.acks.packetReceived(now, number, asks, urgent || s.win.due, marked)
 	return nil
 }
 
@@ -116,11 +117,11 @@ func (s *Stream) ackReceived(now time.Time, f *frame) {
 		}
 	})
 	newest := s.newestAcked(f.largest)
-	any := false
+	fresh := 0
 	for i := n - 1; i >= 0; i-- {
 		for number := max(spans[i].start, s.loss.first); number < spans[i].end; number++ {
 			if s.packetAcked(now, number, f.largest) {
-				any = true
+				fresh++
 			}
 		}
 	}
@@ -131,16 +132,16 @@ func (s *Stream) ackReceived(now time.Time, f *frame) {
 	if !s.loss.anyAcked || f.largest > s.loss.largestAcked {
 		s.loss.largestAcked, s.loss.anyAcked = f.largest, true
 	}
-	if f.marked > s.marked {
-		s.cc.Marked(now, int(f.marked-s.marked))
-		s.marked = f.marked
+	if grown := s.marks.reported(f.marked, fresh, f.largest, s.loss.next); grown > 0 {
+		s.stats.MarksHeeded += uint64(grown)
+		s.cc.Marked(now, grown)
 	}
-	if any {
+	if fresh > 0 {
 		s.loss.probeTimeouts = 0
 		s.probes, s.secondAt = 0, time.Time{}
 	}
 	s.detectLost(now)
-	if any {
+	if fresh > 0 {
 		s.cc.EndAck(now, trip, s.loss.inFlight)
 		s.adjustAckRate()
 	}

@@ -25,7 +25,7 @@ func fill(t *testing.T, e *testEnd, size int, each func()) {
 	for at := 0; at < len(stream); at += size {
 		b := binary.LittleEndian.AppendUint32([]byte{Format}, number)
 		b = appendVarint(append(b, byte(frameData|dataToEnd)), uint64(at))
-		if err := e.Input(e.net.now, append(b, stream[at:min(at+size, len(stream))]...)); err != nil {
+		if err := e.Input(e.net.now, append(b, stream[at:min(at+size, len(stream))]...), false); err != nil {
 			t.Fatal(err)
 		}
 		number++
@@ -93,8 +93,8 @@ func TestMemoryOfOpening(t *testing.T) {
 		t.Errorf("there is room for %d packets, where two were sent", k)
 	}
 	n.now = n.now.Add(time.Millisecond)
-	ack := appendAck(binary.LittleEndian.AppendUint32([]byte{Format}, FirstNumber), rangeSet{{0, 1}, {FirstNumber, FirstNumber + 1}}, 0, 100)
-	if err := s.Input(n.now, ack); err != nil {
+	ack := appendAck(binary.LittleEndian.AppendUint32([]byte{Format}, FirstNumber), rangeSet{{0, 1}, {FirstNumber, FirstNumber + 1}}, 0, 0, 100)
+	if err := s.Input(n.now, ack, false); err != nil {
 		t.Fatal(err)
 	}
 	if !s.Flushed() || s.Asking() || s.loss.opening != nil {

@@ -89,7 +89,7 @@ func Answer(dst, b []byte, largest, number uint64) []byte {
 		return nil
 	}
 	n := nearest(largest+1, low)
-	return appendAck(appendHeader(dst, number), rangeSet{{n, n + 1}}, 0, ackLen)
+	return appendAck(appendHeader(dst, number), rangeSet{{n, n + 1}}, 0, 0, ackLen)
 }
 
 // ackLen is room for an ACK of one range.

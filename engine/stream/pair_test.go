@@ -26,6 +26,7 @@ type testNet struct {
 	twice   float64
 	rate    float64 // bytes per second; 0: no limit
 	queue   int     // bytes that wait at most
+	mark    func(from int, wait time.Duration) bool
 	drop    func(from int, b []byte) bool
 	log     bool
 	offered int // bytes
@@ -49,6 +50,8 @@ type flight struct {
 	n    int
 	to   int
 	data []byte
+
+	marked bool
 }
 
 type wireHeap []flight
@@ -161,7 +164,7 @@ func (n *testNet) carry(e *testEnd, b []byte) {
 			d += time.Duration(n.rand.Int64N(int64(n.jitter)))
 		}
 		n.n++
-		heap.Push(&n.wire, flight{at.Add(d), n.n, 1 - e.side, bytes.Clone(b)})
+		heap.Push(&n.wire, flight{at.Add(d), n.n, 1 - e.side, bytes.Clone(b), n.mark != nil && n.mark(e.side, at.Sub(n.now))})
 	}
 }
 
@@ -189,7 +192,7 @@ func (n *testNet) step(limit time.Time) bool {
 	}
 	for len(n.wire) > 0 && !n.wire[0].at.After(n.now) {
 		f := heap.Pop(&n.wire).(flight)
-		if err := n.ends[f.to].Input(n.now, f.data); err != nil {
+		if err := n.ends[f.to].Input(n.now, f.data, f.marked); err != nil {
 			n.t.Fatalf("end %d: %v: %s", f.to, err, String(f.data))
 		}
 	}

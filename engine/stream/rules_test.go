@@ -17,7 +17,7 @@ func (e *testEnd) lines() (out []string) {
 // take lets an end have a packet.
 func (e *testEnd) take(t *testing.T, number byte, frames string) {
 	t.Helper()
-	if err := e.Input(e.net.now, append([]byte{Format, number, 0, 0, 0}, unhex(t, frames)...)); err != nil {
+	if err := e.Input(e.net.now, append([]byte{Format, number, 0, 0, 0}, unhex(t, frames)...), false); err != nil {
 		t.Fatal(err)
 	}
 }

@@ -27,7 +27,7 @@ type Config struct {
 // its opening and its addresses. Its methods are called by one caller at a time,
 // with times that do not go back:
 //
-//	s.Input(now, packet)             // for each packet that arrived
+//	s.Input(now, packet, marked)     // for each packet that arrived
 //	s.Push(message, room), s.Take(inbox) … // what the application wants
 //	s.Advance(now)                   // when s.NextTimeout() is due
 //	for b := s.Output(now, buf); …   // afterwards: packets that are due
@@ -39,6 +39,7 @@ type Stream struct {
 	win   receiveWindow
 	acks  ackState
 	loss  lossState
+	marks markState
 	rtt   rttState
 	cc    cc.Controller
 	pacer cc.Pacer
@@ -57,7 +58,6 @@ type Stream struct {
 	quietAcks  bool      // no ACK is sent yet (MSX-7.6)
 	answered   bool      // the packet at hand acknowledges one of this format
 	proven     bool      // and in the same packet the peer named its parameters
-	marked     uint64    // packets that the peer says were marked
 }
 
 // ackRate is an ACK_RATE.
@@ -72,6 +72,7 @@ type Stats struct {
 	BytesAcked, BytesReceived      uint64 // of messages: acknowledged by the peer; new from the peer, in order
 	DataSent                       uint64 // bytes of the stream, repeated ones too
 	PacketsLost, PacketsSpurious   uint64
+	PacketsMarked, MarksHeeded     uint64 // received with a mark of congestion; sent, that the peer says had one
 	ProbeTimeouts, Duplicates      uint64
 	Malformed                      uint64
 	MessagesReceived, MessagesSent uint64
@@ -119,6 +120,7 @@ func (s *Stream) RTT() (smoothed, variance time.Duration) { return s.rtt.smoothe
 func (s *Stream) Stats() Stats {
 	st := s.stats
 	st.BytesAcked = s.snd.delivered
+	st.PacketsMarked = s.acks.marked
 	st.BytesReceived, st.MessagesReceived = s.rcv.received, s.rcv.messages
 	return st
 }

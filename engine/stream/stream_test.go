@@ -201,7 +201,7 @@ func TestFaults(t *testing.T) {
 		{"an end before what arrived", "04 08 02 0141 06 00 02 0141", errBehindEnd},
 	} {
 		n := newNet(t, 1)
-		err := n.ends[0].Input(n.now, append(unhex(t, "2040000000"), unhex(t, c.frames)...))
+		err := n.ends[0].Input(n.now, append(unhex(t, "2040000000"), unhex(t, c.frames)...), false)
 		if err != c.err {
 			t.Errorf("%s: %v, want %v", c.why, err, c.err)
 		}
@@ -214,7 +214,7 @@ func TestRepeatedPacket(t *testing.T) {
 	n := newNet(t, 1)
 	e := n.ends[0]
 	for range 2 {
-		if err := e.Input(n.now, unhex(t, "2040000000 04 00 02 0141")); err != nil {
+		if err := e.Input(n.now, unhex(t, "2040000000 04 00 02 0141"), false); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -235,7 +235,7 @@ func TestEarly(t *testing.T) {
 			case 0, 1:
 				err = e.Early(n.now, uint64(k), []byte{'a' + byte(k)}, false)
 			case 2: // the third, in the extended format: behind two messages of two bytes
-				err = e.Input(n.now, unhex(t, "2040000000 04 04 02 0163"))
+				err = e.Input(n.now, unhex(t, "2040000000 04 04 02 0163"), false)
 			case 3:
 				err = e.Early(n.now, 3, nil, true)
 			}
