@@ -23,6 +23,13 @@ func (q *fifo[T]) push(x T) {
 	q.items = append(q.items, x)
 }
 
+// shrink gives back the room of a queue that is empty.
+func (q *fifo[T]) shrink() {
+	if len(q.all()) == 0 {
+		*q = fifo[T]{}
+	}
+}
+
 // drop takes the first k items away.
 func (q *fifo[T]) drop(k int) {
 	clear(q.items[q.first : q.first+k])
@@ -30,7 +37,7 @@ func (q *fifo[T]) drop(k int) {
 		return
 	}
 	if room := cap(q.items); room > keptItems && room > 4*len(q.items) {
-		q.items = nil
+		q.items = make([]T, 0, keptItems) // not none: growing again would take many steps
 	}
 	q.items, q.first = q.items[:0], 0
 }

@@ -42,3 +42,28 @@ func TestFifo(t *testing.T) {
 		t.Errorf("%v allocations for %d items", n, keptItems)
 	}
 }
+
+// TestFifoAllocatesLittle: a queue that is now long, now short, takes at most two steps
+// for each time: one to grow, one to give room back.
+func TestFifoAllocatesLittle(t *testing.T) {
+	var q fifo[*int]
+	turn := func(n int) {
+		for range n {
+			q.push(nil)
+		}
+		q.drop(n)
+	}
+	if n := testing.AllocsPerRun(100, func() { turn(2 * keptItems); turn(1) }); n > 2 {
+		t.Errorf("%v allocations to grow and shrink once, want 2", n)
+	}
+	if cap(q.items) > keptItems {
+		t.Errorf("room for %d items is kept, want %d at most", cap(q.items), keptItems)
+	}
+	if q.shrink(); cap(q.items) > 0 {
+		t.Errorf("room for %d items is kept when none is wanted", cap(q.items))
+	}
+	q.push(new(int))
+	if q.shrink(); len(q.all()) != 1 {
+		t.Error("an item got lost")
+	}
+}

@@ -102,3 +102,29 @@ func TestMemoryOfOpening(t *testing.T) {
 	}
 	s.Drop(true)
 }
+
+// TestIdleGivesBack: an idle stream keeps no room for what it does not have.
+func TestIdleGivesBack(t *testing.T) {
+	n := newNet(t, 1)
+	n.delay, n.jitter, n.loss = 10*time.Millisecond, time.Millisecond, 0.02
+	for _, e := range n.ends {
+		for range 300 {
+			e.send(message(n.rand, 1000))
+		}
+	}
+	quiet := func(e *testEnd) bool { return e.Flushed() && !e.Asking() }
+	n.run(time.Minute, func() bool { return quiet(n.ends[0]) && quiet(n.ends[1]) })
+	room := func(s *Stream) int {
+		return cap(s.snd.chunks.items) + cap(s.rcv.inbox.pieces.items) + cap(s.rcv.segments) + len(s.loss.ring)
+	}
+	for i, e := range n.ends {
+		if !quiet(e) || room(e.Stream) < 100 {
+			t.Fatalf("end %d: quiet %v, with room for %d items", i, quiet(e), room(e.Stream))
+		}
+		if e.Ping(); room(e.Stream) > 0 {
+			t.Errorf("end %d keeps room for %d items when idle", i, room(e.Stream))
+		}
+	}
+	n.check(false)
+	n.buffers()
+}

@@ -19,6 +19,9 @@ var errTooMany = errors.New("stream: too many gaps")
 // besides its data.
 const maxSegments = 4096
 
+// keptSegments is for how many pieces room is kept that is not needed.
+const keptSegments = 16
+
 // A receiveBuffer puts the stream of one direction together (§3), and looks at the
 // lengths of messages.
 type receiveBuffer struct {
@@ -130,7 +133,7 @@ func (r *receiveBuffer) join() error {
 		*g = segment{}
 	}
 	r.segments = slices.Delete(r.segments, 0, k)
-	if len(r.segments) == 0 {
+	if len(r.segments) == 0 && cap(r.segments) > keptSegments {
 		r.segments = nil
 	}
 	return err
@@ -170,6 +173,14 @@ func (r *receiveBuffer) atBoundary() bool { return r.left == 0 && r.prefixLen ==
 
 // ended reports whether the whole stream has arrived.
 func (r *receiveBuffer) ended() bool { return r.hasEnd && r.next == r.end }
+
+// shrink gives back the room that is not needed.
+func (r *receiveBuffer) shrink() {
+	r.inbox.pieces.shrink()
+	if len(r.segments) == 0 {
+		r.segments = nil
+	}
+}
 
 // drop frees everything that was not taken.
 func (r *receiveBuffer) drop() {

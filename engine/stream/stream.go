@@ -196,6 +196,8 @@ func (s *Stream) EOF() bool { return s.rcv.ended() && s.rcv.inbox.Len() == 0 }
 func (s *Stream) Ping() {
 	s.pingDue = true
 	s.loss.shrink()
+	s.snd.chunks.shrink()
+	s.rcv.shrink()
 }
 
 // HoldAcks keeps ACKs back until ReleaseAcks (MSX-7.6).
