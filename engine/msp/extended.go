@@ -12,8 +12,12 @@ import (
 // end.
 
 // extendedQueue is the least that an extended connection queues for sending,
-// bytes; more if its window asks for it.
-const extendedQueue = 256 << 10
+// bytes; more if its window asks for it. Of that extendedUnsent at most waits for its
+// first sending: more would only leave the processor's caches meanwhile.
+const (
+	extendedQueue  = 256 << 10
+	extendedUnsent = 1 << 20
+)
 
 // probationNumbers is the range in which the packet numbers of a connection on
 // probation start.
@@ -259,10 +263,6 @@ func (c *Conn) HasMore() bool {
 
 // advanceExtended does what is due at now, of a connection that is open.
 func (c *Conn) advanceExtended(now time.Time) {
-	if c.x.full && c.Room() > 0 {
-		c.x.full = false
-		c.news()
-	}
 	if c.discardDue {
 		c.discardDue = false
 		c.settleExtended(now)
@@ -274,8 +274,9 @@ func (c *Conn) advanceExtended(now time.Time) {
 }
 
 // outputExtended hands the packets that are due to the Mux, as far as it takes them
-// now.
+// now, and tells of the room that there is then.
 func (c *Conn) outputExtended(now time.Time) {
+	defer c.tellRoom()
 	size := c.mux.cfg.packetSize(c.local, c.remote)
 	c.x.SetPacketSize(size)
 	for {
@@ -289,6 +290,13 @@ func (c *Conn) outputExtended(now time.Time) {
 		}
 		c.awaitAnswer(now)
 		c.send(now, c.mux.packetBuilt(b))
+	}
+}
+
+func (c *Conn) tellRoom() {
+	if c.x.full && c.Room() > 0 {
+		c.x.full = false
+		c.news()
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"mesh.example/msp/engine/cc"
 	"mesh.example/msp/engine/stream"
 )
 
@@ -257,6 +258,53 @@ func TestPacketSizes(t *testing.T) {
 		}
 		if longest > step.most || longest < step.most/2 {
 			t.Errorf("packets of up to %d bytes, where %d fit", longest, step.size)
+		}
+	}
+}
+
+// wideOpen lets everything leave at once.
+type wideOpen struct{ cc.Controller }
+
+func (wideOpen) Window() int   { return 1 << 30 }
+func (wideOpen) Rate() float64 { return 0 }
+
+// TestUnsentIsBounded: however large the window, little waits for its first sending;
+// that there is room again is told when it has left, not when it is acknowledged.
+func TestUnsentIsBounded(t *testing.T) {
+	h := newHarnessConfig(t, Config{Extended: true})
+	h.dial()
+	h.send("hello")
+	h.writeExtended(64, params)
+	h.c.x.Drop(true)
+	h.c.x.Stream = stream.New(stream.Config{
+		Local: extendedParams, PacketSize: 1200, Controller: wideOpen{cc.NewBBR(1200, 1)},
+		Alloc: h.mux.cfg.alloc, Free: h.mux.cfg.free,
+	})
+	h.writeExtended(64, "09 0c 01 04 80010000 02 04 80800000") // messages of 64 KiB, a window of 8 MiB
+	const size = 60_000
+	fill := func() (n int) {
+		t.Helper()
+		for h.c.Room() > 0 {
+			if err := h.c.Send(make([]byte, size)); err != nil {
+				t.Fatal(err)
+			}
+			n += size
+		}
+		return n
+	}
+	if n := fill(); n < extendedUnsent || n > extendedUnsent+size {
+		t.Errorf("%d bytes were queued at once, want some %d", n, extendedUnsent)
+	}
+	for told := 0; told < 5; {
+		if h.mux.Pending() {
+			h.mux.Poll(h.now, func(_, _ Addr, _ []byte) {})
+		} else if h.mux.NextEvent() != h.c {
+			t.Fatalf("nothing is told of room after %d bytes, of which none waits", h.c.x.Queued())
+		} else if fill() > 0 {
+			told++
+		}
+		if n := h.c.x.Unsent(); n > extendedUnsent+size {
+			t.Fatalf("%d bytes wait, want at most some %d", n, extendedUnsent)
 		}
 	}
 }

@@ -106,6 +106,9 @@ func (s *Stream) Peer() Params { return s.peer }
 // Queued is how many bytes wait for the peer's acknowledgement.
 func (s *Stream) Queued() int { return int(s.snd.queued()) }
 
+// Unsent is how many of them have not left yet.
+func (s *Stream) Unsent() int { return int(s.snd.end - s.snd.next) }
+
 // Window is how many bytes the congestion controller lets be in flight.
 func (s *Stream) Window() int { return s.cc.Window() }
 
