@@ -135,7 +135,7 @@ func TestNoEOFWithoutShutdown(t *testing.T) {
 			_, err := c.Read(make([]byte, 1))
 			wantOpError(t, "Read", err, syscall.ETIMEDOUT, true)
 			if d := time.Since(start); published && d != silence || d < silence || d > idleSilence+roundTrip {
-				t.Errorf("Read [MSP-7.5], [MSX-7.2]: after %v, want %v … %v", d, silence, idleSilence)
+				t.Errorf("Read [MSP-7.5], [MSX-14.1]: after %v, want %v … %v", d, silence, idleSilence)
 			}
 			_, err = c.Write([]byte("x"))
 			wantOpError(t, "Write", err, syscall.ETIMEDOUT, true)

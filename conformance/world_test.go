@@ -23,9 +23,9 @@ const (
 	// silence is the protocol's time-out (docs/protocol.md §7).
 	silence = 10 * time.Second
 
-	// idleExtended is how long an idle connection of the extended format bears it
-	// (docs/extension.md §7).
-	idleExtended = 20 * time.Second
+	// idleExtended is how long an idle connection of the extended format bears it,
+	// where the node level watches over the peer (docs/extension.md §14).
+	idleExtended = 31 * time.Second
 
 	// port is where the tests listen, unless it matters.
 	port = 42

@@ -27,13 +27,10 @@ func (e *Engine) HandleDown(err error) {
 // HandleUp lets listeners follow their sockets, whose identity may be another
 // one now. It implements [mdpconn.DownHandler].
 func (e *Engine) HandleUp() {
-	e.mu.Lock()
-	e.news = append(e.news, func(time.Time) {
+	e.tell(func(time.Time) {
 		e.down = nil
 		e.relisten()
 	})
-	e.mu.Unlock()
-	e.signal()
 }
 
 func (e *Engine) relisten() {

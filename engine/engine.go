@@ -82,6 +82,7 @@ func newEngine(node *mdpconn.Node) *Engine {
 		mux: msp.NewMux(msp.Config{
 			SendQueue: machineQueue, Silent: node.Silent(), Extended: !mspdebug.Published(),
 			PacketSize: func(local, remote msp.Addr) int { return node.MaxDatagram(local.SID, remote.SID) },
+			Watched:    func(local, remote msp.Addr) bool { return node.Watches(local.SID, remote.SID) },
 			Alloc:      allocBuffer, Free: freeBuffer,
 		}),
 		timer: time.NewTimer(time.Hour),

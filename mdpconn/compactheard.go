@@ -66,9 +66,8 @@ func (r *receiver) compact(h session.Head, data []byte) {
 		return
 	}
 	n.count.sessions.received.Add(1)
-	pair := pairOf(s.Pair())
-	own := r.set.bySID[pair.local]
-	p := r.heardCompact(own, pair)
+	own := r.set.bySID[pairOf(s.Pair()).local]
+	p := r.heardCompact(own, s)
 	if p == nil {
 		return
 	}
@@ -80,9 +79,9 @@ func (r *receiver) compact(h session.Head, data []byte) {
 
 // heardCompact notes a packet that has opened, and gives its peer; nil if that was
 // forgotten and cannot be taken up now.
-func (r *receiver) heardCompact(own *ownIdentity, pair pair) *peer {
+func (r *receiver) heardCompact(own *ownIdentity, s *session.Session) *peer {
 	n, now := r.node, r.now
-	p := n.strangerAndLock(own, pair.remote, now)
+	p := n.strangerAndLock(own, pairOf(s.Pair()).remote, now)
 	defer n.mu.Unlock()
 	if p == nil {
 		return nil
@@ -100,6 +99,7 @@ func (r *receiver) heardCompact(own *ownIdentity, pair pair) *peer {
 		p.path.heardFrom(now, r.from, true)
 		n.activateLocked(p)
 	}
+	n.signOfLifeLocked(p, s, now)
 	return p
 }
 

@@ -3,6 +3,8 @@ package mdpconn
 import (
 	"net/netip"
 	"time"
+
+	"mesh.example/msp/mdpconn/session"
 )
 
 // ErrTooLarge is the error of a packet larger than the system sends at once.
@@ -56,4 +58,17 @@ func (n *Node) Registered() int {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	return len(n.services.registered)
+}
+
+// CloseSession has the node tell a peer to forget their session.
+func (n *Node) CloseSession(remote SID) {
+	n.mu.Lock()
+	p := n.peers.all[pair{n.Primary(), remote}]
+	to := p.path.current.endpoint
+	n.mu.Unlock()
+	c := n.compactor(p.pair, smallCompact)
+	defer c.free()
+	c.begin()
+	c.item(session.AppendClose(nil))
+	c.flush([]target{{endpoint: to}}, time.Now())
 }

@@ -120,7 +120,7 @@ func (r *receiver) openKeyed(own *ownIdentity, source SID) bool {
 		return false
 	}
 	n.count.sessions.received.Add(1)
-	if p := r.heardKeyed(own, source); p != nil {
+	if p := r.heardKeyed(own, s); p != nil {
 		if begun {
 			n.keyed(p, s.Peer().Boot, r.now)
 		}
@@ -134,9 +134,9 @@ func (r *receiver) openKeyed(own *ownIdentity, source SID) bool {
 // heardKeyed notes a body that has opened, and gives its peer; nil if that was
 // forgotten and cannot be taken up now. It proves no address: what relays pass on
 // says nothing of where its sender is.
-func (r *receiver) heardKeyed(own *ownIdentity, source SID) *peer {
+func (r *receiver) heardKeyed(own *ownIdentity, s *session.Session) *peer {
 	n, now := r.node, r.now
-	p := n.strangerAndLock(own, source, now)
+	p := n.strangerAndLock(own, pairOf(s.Pair()).remote, now)
 	defer n.mu.Unlock()
 	if p == nil {
 		return nil
@@ -147,6 +147,7 @@ func (r *receiver) heardKeyed(own *ownIdentity, source SID) *peer {
 		p.relay.heard(r.sender, p.remote, now)
 	}
 	n.activateLocked(p)
+	n.signOfLifeLocked(p, s, now)
 	return p
 }
 

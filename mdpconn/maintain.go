@@ -11,6 +11,9 @@ type work struct {
 	flushes    []*flush
 	challenges []challengeWork
 	asks       []*peer
+	pings      []pingWork
+	doubts     []pair
+	gone       []pair
 	tick       bool
 	listen     bool // open the sockets for broadcasts
 	beacon     bool // a tick of the primary identity only
@@ -154,8 +157,12 @@ func (n *Node) nextLocked(p *peer, now time.Time) (next time.Time) {
 // collectLocked puts what is due into w, and tells when something is due next.
 // Caller holds mu.
 func (n *Node) collectLocked(now time.Time, w *work) (next time.Time) {
-	*w = work{flushes: w.flushes[:0], challenges: w.challenges[:0], asks: w.asks[:0], records: w.records[:0]}
+	*w = work{
+		flushes: w.flushes[:0], challenges: w.challenges[:0], asks: w.asks[:0], records: w.records[:0],
+		pings: w.pings[:0], doubts: w.doubts[:0], gone: w.gone[:0],
+	}
 	next = n.collectMeshLocked(now, w)
+	next = earlier(next, n.collectWatchesLocked(now, w))
 	for i := 0; i < len(n.active); {
 		p := n.active[i]
 		n.collectPeerLocked(p, now, w)
@@ -251,6 +258,15 @@ func (n *Node) perform(w *work, now time.Time) {
 		n.introduce(nb, now)
 	}
 	n.sendRecords(w.records)
+	for _, p := range w.pings {
+		n.ping(p.peer, p.to, now)
+	}
+	for _, p := range w.doubts {
+		n.tellDoubt(p)
+	}
+	for _, p := range w.gone {
+		n.tellGone(p)
+	}
 }
 
 // sendWaiting sends datagrams that have waited, and frees them and their outbox.

@@ -23,7 +23,7 @@ import (
 //
 // Each link has a receiving goroutine, and the node one more for what is to
 // happen later. That one sleeps, without a timer, while the node neither
-// announces itself, nor looks for anybody, nor has neighbours. Close ends them all.
+// announces itself, nor looks for anybody, nor has neighbours, nor watches over peers. Close ends them all.
 type Node struct {
 	// Constant.
 	config        Config
@@ -65,6 +65,7 @@ type Node struct {
 	notices    noticeLimit
 	waiting    int // datagrams in all the peers' waiting queues
 	active     []*peer
+	watches    watches
 	nextWake   time.Time // when the maintenance goroutine wakes of itself; zero: never
 	beacon     beacon
 	mesh       mesh

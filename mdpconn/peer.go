@@ -47,6 +47,7 @@ type peer struct {
 	relay      relayed
 	hello      helloing
 	size       pathSize
+	watch      watch
 	able       bool // it has had session keys with this node
 	keyed      bool // it had them when a datagram was sent to it last
 }
@@ -233,11 +234,11 @@ func (n *Node) strangerAndLock(own *ownIdentity, remote SID, now time.Time) *pee
 	return p
 }
 
-// Hold keeps the keys and the endpoint of a pair from making room for others,
-// and the node looking for a way to the remote SID as long as it knows none,
-// until release is called. There may be several holders. local is an identity
-// of the node, or Primary. It fails for a remote SID that does not pass
-// SID.Check or is the node's own, which needs no holding.
+// Hold keeps the keys and the endpoint of a pair from making room for others, the
+// node looking for a way to the remote SID as long as it knows none, and watching
+// over the peer if it can (Watches), until release is called. There may be several
+// holders. local is an identity of the node, or Primary. It fails for a remote SID
+// that does not pass SID.Check or is the node's own, which needs no holding.
 //
 // A daemon does that by itself: for a node at one Hold only checks remote.
 func (n *Node) Hold(local, remote SID) (release func(), err error) {
@@ -293,6 +294,7 @@ func (n *Node) release(held **peer) bool {
 	*held = nil
 	if p.holds--; p.holds == 0 {
 		n.peers.held--
+		n.unwatchLocked(p)
 		n.touchLocked(p)
 	}
 	return true

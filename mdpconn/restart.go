@@ -17,20 +17,26 @@ type RestartHandler interface {
 
 // tellRestart tells the handlers of bound sockets that a peer has begun anew.
 func (n *Node) tellRestart(p pair, boot int64) {
+	for _, h := range handlersOf[RestartHandler](n, p.local) {
+		h.HandleRestart(p.local, p.remote, boot)
+	}
+}
+
+// handlersOf gives those handlers of sockets bound to an identity that want to be
+// told of more than datagrams, each once.
+func handlersOf[H Handler](n *Node, local SID) (handlers []H) {
 	var told []sink
 	n.mu.Lock()
+	defer n.mu.Unlock()
 	for _, s := range n.ports.bound {
-		if s.local.SID != All && s.local.SID != p.local {
+		if s.local.SID != All && s.local.SID != local {
 			continue
 		}
-		if _, ok := s.sink.handler.(RestartHandler); ok && !contains(told, s.sink) {
-			told = append(told, s.sink)
+		if h, ok := s.sink.handler.(H); ok && !contains(told, s.sink) {
+			told, handlers = append(told, s.sink), append(handlers, h)
 		}
 	}
-	n.mu.Unlock()
-	for _, s := range told {
-		s.handler.(RestartHandler).HandleRestart(p.local, p.remote, boot)
-	}
+	return handlers
 }
 
 func contains(sinks []sink, s sink) bool {

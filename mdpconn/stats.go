@@ -16,7 +16,7 @@ type Stats struct {
 	Servald   ServaldStats   `json:"servald"`
 }
 
-// SessionStats counts what belongs to session keys (docs/extension.md §9 to §12).
+// SessionStats counts what belongs to session keys (docs/extension.md §9 to §14).
 type SessionStats struct {
 	Offers     uint64 `json:"offers"`     // sent, repetitions included
 	Answers    uint64 `json:"answers"`    // sent to offers of peers
@@ -32,6 +32,8 @@ type SessionStats struct {
 	Downgrades uint64 `json:"downgrades"` // datagrams in the box that a peer with session keys cannot have sent now
 	Early      uint64 `json:"early"`      // datagrams in the box dropped, as Config.RequireSessionKeys asks
 	Pongs      uint64 `json:"pongs"`      // pings of some size that have passed
+	Pings      uint64 `json:"pings"`      // sent for a sign of life
+	Gone       uint64 `json:"gone"`       // peers that did not give one for so long that they are gone
 	Crowded    uint64 `json:"crowded"`    // datagrams in the box beyond what can be remembered against replays
 }
 
@@ -188,7 +190,7 @@ type counters struct {
 	}
 	sessions struct {
 		offers, answers, refused, begun, restarts, sent, received, unknown, notices, unsealed, tooLarge,
-		downgrades, early, crowded, pongs atomic.Uint64
+		downgrades, early, crowded, pongs, pings, gone atomic.Uint64
 	}
 	servald servaldCounters
 }
@@ -357,6 +359,8 @@ func (c *counters) sessionStats() SessionStats {
 		Downgrades: c.sessions.downgrades.Load(),
 		Early:      c.sessions.early.Load(),
 		Pongs:      c.sessions.pongs.Load(),
+		Pings:      c.sessions.pings.Load(),
+		Gone:       c.sessions.gone.Load(),
 		Crowded:    c.sessions.crowded.Load(),
 	}
 }

@@ -24,7 +24,8 @@ const MaxMessage = msp.MaxMessage
 //   - syscall.ECONNRESET: the peer aborted, or its node was restarted and knows
 //     nothing of the connection, which the text says;
 //   - syscall.ETIMEDOUT: nothing was heard of the peer for 10 seconds, or
-//     between nodes of this package, where nothing was to be heard, for 20;
+//     between nodes of this package, where nothing was to be heard, for 20, and
+//     for 31 where they reach each other directly;
 //   - syscall.EPIPE: a write after CloseWrite;
 //   - syscall.ENETDOWN, by way of a *mdpconn.DaemonError: the servald daemon of
 //     the node is gone.

@@ -62,6 +62,11 @@ type Config struct {
 	// extended connections; what is below 1,029 counts as that. It is asked
 	// before packets leave. If nil, 1,029.
 	PacketSize func(local, remote Addr) int
+	// Watched reports whether the layer below watches over a peer, so that idle
+	// extended connections to it need not: Doubted or Gone tell when they have to
+	// or it is gone. It is asked when one would ask the peer for a sign of life. If
+	// nil, it does not.
+	Watched func(local, remote Addr) bool
 	// Alloc gives a buffer of n bytes for a message, Free takes it back when
 	// the machine is done with it. If nil, make, and nothing.
 	Alloc func(n int) []byte
@@ -99,6 +104,10 @@ func (c *Config) packetSize(local, remote Addr) int {
 		return least
 	}
 	return max(c.PacketSize(local, remote), least)
+}
+
+func (c *Config) watched(local, remote Addr) bool {
+	return c.Watched != nil && c.Watched(local, remote)
 }
 
 func (c *Config) alloc(n int) []byte {

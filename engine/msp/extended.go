@@ -39,6 +39,7 @@ type extension struct {
 	told    told      // what news were of last
 	eof     bool      // the peer's end was told
 	pinged  bool      // for the silence that there is
+	watched bool      // in this silence it is for the layer below to find out whether the peer lives
 	full    bool      // there was no room for a message: that there is will be news
 }
 

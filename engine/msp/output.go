@@ -7,7 +7,7 @@ func (c *Conn) advance(now time.Time) {
 	if c.cause != Open {
 		return
 	}
-	if !now.Before(c.deadAt()) {
+	if at := c.deadAt(); !at.IsZero() && !now.Before(at) {
 		c.end(TimedOut)
 		return
 	}
@@ -130,7 +130,7 @@ func (c *Conn) send(now time.Time, data []byte) {
 	c.mux.emit(c.local, c.remote, data)
 }
 
-// deadAt returns when the connection ends for silence.
+// deadAt returns when the connection ends for silence; zero if it does not.
 func (c *Conn) deadAt() time.Time {
 	if c.x != nil {
 		return c.extendedDeadAt()
