@@ -1,6 +1,9 @@
 package cc
 
-import "fmt"
+import (
+	"fmt"
+	"time"
+)
 
 // An Algorithm is a way of congestion control. The zero value is BBR.
 type Algorithm int
@@ -10,13 +13,14 @@ const (
 	CUBIC                  // the conventional one: RFC 9438 with HyStart++; slow where packets are lost at random
 )
 
-// New makes a controller for full packets of packetSize bytes. Controllers with
-// different seeds do not probe in step.
-func (a Algorithm) New(packetSize int, seed uint64) Controller {
+// New makes a controller for full packets of packetSize bytes. rtt is the round trip of
+// the handshake; 0 if none was measured. Controllers with different seeds do not probe in
+// step.
+func (a Algorithm) New(packetSize int, rtt time.Duration, seed uint64) Controller {
 	if a == CUBIC {
 		return NewCubic(packetSize)
 	}
-	return NewBBR(packetSize, seed)
+	return NewBBR(packetSize, rtt, seed)
 }
 
 // String returns the name in lower case, as ParseAlgorithm takes it.

@@ -29,8 +29,8 @@ const (
 	downGain    = 0.8
 	cruiseGain  = 0.99 // below 1, so that losses of our own making die out (bbr_loss.go)
 
-	windowGain   = 2.0 // of rate x base round trip, for delayed and lost ACKs
-	probeRTTGain = 0.5
+	windowGain   = 2.0  // of rate x base round trip, for delayed and lost ACKs
+	probeRTTGain = 0.75 // it empties the queue, and the path hardly
 
 	bbrMinPackets = 4
 	maxWindow     = 1 << 30 // bytes
@@ -43,9 +43,10 @@ const bbrTick = time.Millisecond
 
 type bbr struct {
 	sampler
-	packet int
-	rng    uint64
-	phase  phase
+	packet  int
+	rng     uint64
+	phase   phase
+	greeted bool // there was a handshake, which gave the first round trip
 
 	// The model of the path.
 	rate  cycleMax // bytes per second that the bottleneck passes
@@ -83,12 +84,18 @@ type bbr struct {
 	pace     float64 // bytes per second
 }
 
-// NewBBR makes the default controller, for full packets of packetSize bytes;
-// equal seeds make equal decisions.
-func NewBBR(packetSize int, seed uint64) Controller { return newBBR(packetSize, seed) }
+// NewBBR makes the default controller, for full packets of packetSize bytes. rtt is the
+// round trip of the handshake, which counts as a sample; 0 if none was measured. Equal
+// seeds make equal decisions.
+func NewBBR(packetSize int, rtt time.Duration, seed uint64) Controller {
+	return newBBR(packetSize, rtt, seed)
+}
 
-func newBBR(packetSize int, seed uint64) *bbr {
+func newBBR(packetSize int, rtt time.Duration, seed uint64) *bbr {
 	b := &bbr{rng: seed, gain: startupGain}
+	if b.greeted = rtt > 0; b.greeted {
+		b.base.add(0, rtt, 0)
+	}
 	b.SetPacketSize(packetSize)
 	return b
 }
@@ -243,15 +250,15 @@ func (b *bbr) bdp(gain float64) int {
 // decide sets the window and the pace by the model and the phase.
 func (b *bbr) decide() {
 	least := bbrMinPackets * b.packet
+	first := initialWindow(b.packet, b.base.rtt)
 	if b.rate.max() == 0 || b.base.rtt == 0 {
-		b.window = initialWindow(b.packet, b.base.rtt)
-		b.pace = startupGain * float64(b.window) / bbrTick.Seconds()
+		b.window, b.pace = first, b.firstPace(first)
 		return
 	}
 	rate := b.rate.max()
 	b.pace = max(b.gain*rate, minRate)
-	if b.phase == startup { // perhaps there were only requests and answers until now
-		b.pace = max(b.pace, float64(initialWindow(b.packet, b.base.rtt))/b.base.rtt.Seconds())
+	if b.phase == startup {
+		b.pace = max(b.pace, b.firstPace(first))
 	}
 	switch b.phase {
 	case share:
@@ -268,18 +275,33 @@ func (b *bbr) decide() {
 	if b.rivals.there {
 		gain = b.rivals.gain(b)
 	}
-	if b.phase == startup && b.queue.delay(b) <= b.slack() {
+	if b.phase == startup && b.queue.late-b.base.rtt <= b.slack() { // the latest: a round later it overflows
 		gain = startupGain
 	}
 	window := b.bdp(gain) + b.extra.max() + int(min(2*bbrTick.Seconds()*rate, maxWindow))
 	if b.phase == startup {
-		window = max(window, initialWindow(b.packet, b.base.rtt))
+		window = max(window, first)
 	}
 	if b.inflightHi != 0 {
 		window = min(window, b.inflightHi)
 	}
 	window = int(float64(window) * b.ecn.factor())
 	b.window = min(max(window, least), maxWindow)
+}
+
+// firstPace is the rate for a first window, and the least in startup, where perhaps there
+// were only requests and answers until now. While the acknowledgements of the first flight
+// come in, and show no queue, the second leaves as fast as the first: the estimate
+// is of a part of it still.
+func (b *bbr) firstPace(window int) float64 {
+	trip, gain := b.base.rtt, 1.0
+	if trip == 0 {
+		trip = bbrTick
+	}
+	if b.rate.max() == 0 || b.greeted && b.rounds < 2 && b.queue.late-b.base.rtt <= b.slack()/2 {
+		gain = startupGain
+	}
+	return gain * float64(window) / trip.Seconds()
 }
 
 func (b *bbr) Window() int   { return b.window }

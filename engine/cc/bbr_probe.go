@@ -13,7 +13,8 @@ const (
 	startupRounds = 3    // without growth
 	startupGrowth = 1.25 // of the rate, in a round
 	probeRTTLasts = 200 * time.Millisecond
-	upPackets     = 4 // more a round trip, beside upGain: small shares grow faster
+	settledQueue  = 1.0 / 16 // of what the path holds
+	upPackets     = 4        // more a round trip, beside upGain: small shares grow faster
 )
 
 // A fullPipe finds the rate at which startup no longer grows.
@@ -33,11 +34,13 @@ func (f *fullPipe) reached(rate float64, limited, queued bool) bool {
 		f.rate, f.rounds = rate, 0
 		return false
 	}
-	if limited {
-		return false
+	if f.queued > 0 {
+		return true
 	}
-	f.rounds++
-	return f.rounds >= startupRounds || f.queued > 0
+	if !limited {
+		f.rounds++
+	}
+	return f.rounds >= startupRounds
 }
 
 // probeRound moves the phases that count rounds.
@@ -83,7 +86,7 @@ func (b *bbr) step(t time.Duration) {
 	}
 	switch b.phase {
 	case drain:
-		if b.inFlight <= b.bdp(1)+2*b.packet {
+		if b.inFlight <= b.settled()+2*b.packet {
 			b.cycleAt = t
 			b.enterCruise(t)
 		}
@@ -93,13 +96,17 @@ func (b *bbr) step(t time.Duration) {
 			b.enterDown(t)
 		}
 	case down:
-		if b.inFlight <= b.bdp(1) || b.phaseRounds >= downRounds {
+		if b.inFlight <= b.settled() || b.phaseRounds >= downRounds {
 			b.enterCruise(t)
 		}
 	case probeRTT:
 		b.stepProbeRTT(t)
 	}
 }
+
+// settled is what is in flight when cruising begins: enough of a queue that it lasts while
+// we cruise at less than the rate, and the path does not run dry.
+func (b *bbr) settled() int { return b.bdp(1 + settledQueue) }
 
 func (b *bbr) enter(p phase, gain float64) {
 	b.phase, b.gain, b.phaseRounds = p, gain, 0

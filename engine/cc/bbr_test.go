@@ -12,7 +12,7 @@ var link = simPath{bits: 100e6, rtt: 20 * ms, queue: 1}
 // warm is a flow that has filled the link for 2 s.
 func warm() (*simulation, *simFlow, *bbr) {
 	s := newSim(link, 1)
-	b := newBBR(s.packet, 1)
+	b := newBBR(s.packet, 0, 1)
 	f := s.flow(b)
 	f.start(0)
 	s.run(2 * time.Second)
@@ -67,7 +67,7 @@ func TestIdleRestart(t *testing.T) {
 // TestFirstFlight: before anything is known ten packets leave at once, whatever
 // their size.
 func TestFirstFlight(t *testing.T) {
-	for _, c := range []Controller{NewBBR(1200, 1), NewCubic(1200)} {
+	for _, c := range []Controller{NewBBR(1200, 0, 1), NewCubic(1200)} {
 		var p Packet
 		var pacer Pacer
 		for i := range 10 {
@@ -87,7 +87,7 @@ func TestFirstFlight(t *testing.T) {
 // A longer path is taken for somebody's queue at first.
 func TestPathChanges(t *testing.T) {
 	s := newSim(link, 1)
-	f := s.flow(NewBBR(s.packet, 1))
+	f := s.flow(NewBBR(s.packet, 0, 1))
 	f.start(0)
 	for _, change := range []struct {
 		what  string
@@ -115,7 +115,7 @@ func TestPolicer(t *testing.T) {
 	p := link
 	p.queue = 0.02
 	s := newSim(p, 1)
-	f := s.flow(NewBBR(s.packet, 1))
+	f := s.flow(NewBBR(s.packet, 0, 1))
 	f.start(0)
 	s.run(10 * time.Second)
 	if got := float64(s.dropped*s.packet) / float64(f.offered); got > 0.15 {
@@ -136,7 +136,7 @@ func FuzzController(f *testing.F) {
 	}
 	f.Add(long, uint64(2))
 	f.Fuzz(func(t *testing.T, ops []byte, seed uint64) {
-		for _, c := range []Controller{NewBBR(1200, seed), NewCubic(1200)} {
+		for _, c := range []Controller{NewBBR(1200, 0, seed), NewCubic(1200)} {
 			drive(t, c, ops)
 		}
 	})
@@ -198,7 +198,7 @@ func BenchmarkController(b *testing.B) {
 	for _, row := range []struct {
 		name string
 		c    Controller
-	}{{"bbr", NewBBR(1200, 1)}, {"cubic", NewCubic(1200)}} {
+	}{{"bbr", NewBBR(1200, 0, 1)}, {"cubic", NewCubic(1200)}} {
 		b.Run(row.name, func(b *testing.B) {
 			b.ReportAllocs()
 			c, now := row.c, at(0)
@@ -223,7 +223,7 @@ func BenchmarkController(b *testing.B) {
 
 // TestNoAllocation: none per packet, none per ACK.
 func TestNoAllocation(t *testing.T) {
-	for _, c := range []Controller{NewBBR(1200, 1), NewCubic(1200)} {
+	for _, c := range []Controller{NewBBR(1200, 0, 1), NewCubic(1200)} {
 		var p Packet
 		now := at(0)
 		if n := testing.AllocsPerRun(1000, func() {

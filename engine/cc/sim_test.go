@@ -200,6 +200,18 @@ func (s *simulation) flow(c Controller) *simFlow {
 
 func (f *simFlow) start(at time.Duration) { f.sim.after(at-f.sim.now, f.send) }
 
+// greet starts a flow of ours behind a handshake, which meets the queue that stands at.
+func (f *simFlow) greet(at time.Duration, seed uint64) {
+	s := f.sim
+	s.after(at-s.now, func() {
+		trip := s.rtt + max(0, s.freeAt-s.now)
+		s.after(trip, func() {
+			f.cc = NewBBR(s.packet, trip, seed)
+			f.send()
+		})
+	})
+}
+
 func (f *simFlow) send() {
 	s := f.sim
 	for f.inFlight+s.packet <= f.cc.Window() || f.inFlight == 0 {

@@ -74,7 +74,7 @@ func (c *Conn) extend(now time.Time) {
 		Skip:       skip,
 		Local:      extendedParams,
 		PacketSize: size,
-		Controller: c.congestion.New(size, uint64(c.local.Port)<<32|uint64(c.remote.Port)),
+		Controller: c.congestion.New(size, c.snd.rtt.smoothed, uint64(c.local.Port)<<32|uint64(c.remote.Port)),
 		RTT:        c.snd.rtt.smoothed,
 		Path:       &c.peer.path,
 		Budget:     &c.mux.budget,
@@ -155,6 +155,9 @@ func (m *Mux) inputExtended(now time.Time, c *Conn, b []byte) {
 		return
 	}
 	if c.x == nil {
+		if c.snd.sent == 0 {
+			c.firstAnswered(now)
+		}
 		c.extend(now)
 	}
 	read := c.x.PacketsRead()

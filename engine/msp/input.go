@@ -49,8 +49,8 @@ func (c *Conn) ackReceived(now time.Time, p Packet) bool {
 	if !c.snd.ackReceived(now, p.Ack, p.Flags&FlagAck != 0, p.Kind == KindAck, c.mux.cfg.free) {
 		return false
 	}
-	if !c.heard && inFlight == 0 && c.stats.PacketsSent == 1 && p.Flags&FlagFirst == 0 {
-		c.snd.rtt.update(max(now.Sub(c.idle.lastSent), time.Microsecond)) // our FIRST was answered
+	if inFlight == 0 && p.Flags&FlagFirst == 0 {
+		c.firstAnswered(now)
 	}
 	if c.snd.una != una {
 		c.orphanAt = time.Time{} // there is progress: the time begins anew
@@ -59,6 +59,14 @@ func (c *Conn) ackReceived(now time.Time, p Packet) bool {
 		c.settle()
 	}
 	return true
+}
+
+// firstAnswered measures the round trip of a FIRST that carried nothing: what arrived
+// answers it if it was all that was sent.
+func (c *Conn) firstAnswered(now time.Time) {
+	if !c.heard && c.stats.PacketsSent == 1 {
+		c.snd.rtt.update(max(now.Sub(c.idle.lastSent), time.Microsecond))
+	}
 }
 
 // messageReceived takes a message. late tells that it was sent before the peer

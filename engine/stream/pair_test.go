@@ -93,7 +93,7 @@ func newNet(t testing.TB, seed uint64) *testNet {
 	return n
 }
 
-var newController = func() cc.Controller { return cc.NewBBR(1200, 1) }
+var newController = func() cc.Controller { return cc.NewBBR(1200, 0, 1) }
 
 func (n *testNet) controller() cc.Controller { return newController() }
 
