@@ -89,15 +89,15 @@ func (o clientOptions) expiry() <-chan time.Time {
 	return time.After(o.cap)
 }
 
-// dial bounds a dial by limit, whatever the transport's own idea of one is.
-func dial(t *Transport, addr string, limit time.Duration) (net.Conn, error) {
+// within bounds a dial by limit, whatever the transport's own idea of one is.
+func within(limit time.Duration, dial func(addr string) (net.Conn, error), addr string) (net.Conn, error) {
 	type dialled struct {
 		c   net.Conn
 		err error
 	}
 	result := make(chan dialled, 1)
 	go func() {
-		c, err := t.Dial(addr)
+		c, err := dial(addr)
 		result <- dialled{c, err}
 	}()
 	select {
@@ -111,7 +111,7 @@ func dial(t *Transport, addr string, limit time.Duration) (net.Conn, error) {
 func dialAll(t *Transport, addr string, n int) ([]net.Conn, error) {
 	conns := make([]net.Conn, n)
 	for i := range conns {
-		c, err := dial(t, addr, time.Minute)
+		c, err := within(time.Minute, t.open, addr)
 		if err != nil {
 			return nil, fmt.Errorf("dial: %w", err)
 		}

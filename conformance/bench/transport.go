@@ -26,6 +26,17 @@ type Transport struct {
 	// Listen takes ip:port; its address, as text, is what Dial is given.
 	Listen func(addr string) (net.Listener, error)
 	Dial   func(addr string) (net.Conn, error)
+	// Open is Dial that waits for the handshake, for workloads whose clock starts
+	// behind it. If nil, Dial does.
+	Open func(addr string) (net.Conn, error)
+}
+
+// open dials, and waits for the handshake.
+func (t *Transport) open(addr string) (net.Conn, error) {
+	if t.Open != nil {
+		return t.Open(addr)
+	}
+	return t.Dial(addr)
 }
 
 // on reports whether the transport is measured on link by default.

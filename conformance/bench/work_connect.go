@@ -25,7 +25,7 @@ func connect(t *Transport, o clientOptions) (Result, error) {
 func connectOnce(t *Transport, addr string) (float64, error) {
 	const limit = 20 * time.Second
 	start := monoNow()
-	c, err := dial(t, addr, limit)
+	c, err := within(limit, t.Dial, addr)
 	if err != nil {
 		return 0, err
 	}

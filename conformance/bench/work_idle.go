@@ -37,7 +37,7 @@ func perConn(m map[string]float64, prefix string, before, after ProcStat, conns 
 
 // openIdle opens a connection that stays open as long as the process.
 func openIdle(t *Transport, addr string) error {
-	c, err := dial(t, addr, 30*time.Second)
+	c, err := within(30*time.Second, t.Dial, addr)
 	if err != nil {
 		return err
 	}
