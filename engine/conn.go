@@ -195,7 +195,7 @@ func (c *Conn) pump(now time.Time) {
 	defer c.mu.Unlock()
 	c.attended = false
 	c.pumpRequestsLocked()
-	c.m.Consumed(now, c.in.Consumed())
+	c.m.Consumed(c.in.Consumed())
 	c.pumpOutLocked()
 	c.pumpInLocked()
 	c.pumpStateLocked(now)

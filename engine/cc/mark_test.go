@@ -25,7 +25,7 @@ func TestMarkingQueue(t *testing.T) {
 		run := func(over time.Duration) (rate, added float64, dropped int) {
 			s := newSim(simPath{bits: 100e6, rtt: 20 * ms, queue: 4, markOver: over}, 7)
 			for i := range c.flows {
-				s.flow(c.algorithm.New(s.packet, uint64(i))).start(time.Duration(i) * 100 * ms)
+				s.flow(c.algorithm.New(s.packet, 0, uint64(i))).start(time.Duration(i) * 100 * ms)
 			}
 			from, before := make([]int, c.flows), 0
 			s.run(5 * time.Second)

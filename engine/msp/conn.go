@@ -179,7 +179,7 @@ func (c *Conn) Room() int {
 		return 0
 	}
 	if c.x != nil {
-		if c.x.Queued() >= max(extendedQueue, 2*c.x.Window()) || c.x.Unsent() >= extendedUnsent {
+		if c.x.queueFull() {
 			c.x.full = true
 			return 0
 		}

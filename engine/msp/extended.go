@@ -11,12 +11,13 @@ import (
 // is the switch, and what a connection does the same way in either format, to its
 // end.
 
-// extendedQueue is the least that an extended connection queues for sending,
-// bytes; more if its window asks for it. Of that extendedUnsent at most waits for its
-// first sending: more would only leave the processor's caches meanwhile.
+// What an extended connection queues for sending, bytes: the least and the most, and what
+// waits for its first sending at most: more would only leave the processor's caches
+// meanwhile.
 const (
-	extendedQueue  = 256 << 10
-	extendedUnsent = 1 << 20
+	extendedQueue     = 256 << 10
+	extendedQueueMost = 16 << 20
+	extendedUnsent    = 1 << 20
 )
 
 // probationNumbers is the range in which the packet numbers of a connection on
@@ -41,6 +42,15 @@ type extension struct {
 	pinged  bool      // for the silence that there is
 	watched bool      // in this silence it is for the layer below to find out whether the peer lives
 	full    bool      // there was no room for a message: that there is will be news
+}
+
+// queueFull reports whether enough is queued. What was sent does not count against what
+// waits: behind a lost packet it stays for a round trip or two, acknowledged or not, and the
+// window is not to run empty meanwhile.
+func (x *extension) queueFull() bool {
+	queued := x.Queued()
+	waits := min(x.Window(), extendedUnsent)
+	return queued >= extendedQueue && (x.Unsent() >= waits || queued >= extendedQueueMost)
 }
 
 // told is what is news when it changes.
@@ -207,7 +217,7 @@ func (c *Conn) settleExtended(now time.Time) {
 	if c.x.Peek() {
 		c.heardData = true
 		if c.discard {
-			c.x.Discard(now)
+			c.x.Discard()
 		}
 		c.news()
 	}
@@ -232,9 +242,9 @@ func (c *Conn) endExtended() {
 // Consumed tells that the application is done with n bytes more
 // ([stream.Inbox.Consumed]), so that the peer may send as much. It does nothing for
 // a published connection, where taking is what counts.
-func (c *Conn) Consumed(now time.Time, n int) {
+func (c *Conn) Consumed(n int) {
 	if c.x != nil && c.cause == Open && n > 0 {
-		c.x.Consumed(now, n)
+		c.x.Consumed(n)
 		c.mux.touch(c)
 	}
 }

@@ -52,7 +52,7 @@ func (a *script) step(s *sim) {
 		var b [100]byte
 		n, ends := a.in.ReadMessage(b[:])
 		a.part = append(a.part, b[:n]...)
-		a.c.Consumed(s.now, a.in.Consumed())
+		a.c.Consumed(a.in.Consumed())
 		if !ends {
 			continue
 		}

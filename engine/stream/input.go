@@ -77,7 +77,7 @@ func (s *Stream) frame(now time.Time, number uint64, f *frame) error {
 	case frameAck:
 		s.ackReceived(now, f)
 	case frameData:
-		return s.dataReceived(f)
+		return s.dataReceived(now, f)
 	case frameMaxData:
 		s.limit = max(s.limit, f.limit)
 	case frameParams:
@@ -92,12 +92,15 @@ func (s *Stream) frame(now time.Time, number uint64, f *frame) error {
 	return nil
 }
 
-func (s *Stream) dataReceived(f *frame) error {
-	err := s.rcv.insert(f.offset, f.data, f.fin, s.win.limit)
-	if err == nil && f.offset+uint64(len(f.data)) == s.win.limit {
+func (s *Stream) dataReceived(now time.Time, f *frame) error {
+	if err := s.rcv.insert(f.offset, f.data, f.fin, s.win.limit); err != nil {
+		return err
+	}
+	s.win.arrived(now, s.rcv.next, s.rcv.highest(), s.rtt.smoothed)
+	if f.offset+uint64(len(f.data)) == s.win.limit {
 		s.win.exhausted()
 	}
-	return err
+	return nil
 }
 
 // ackReceived takes an ACK: what arrived is done with, what is late is due again

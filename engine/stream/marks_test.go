@@ -103,7 +103,7 @@ func TestMarksHeeded(t *testing.T) {
 func bulk(t *testing.T, algorithm cc.Algorithm, megabytes int, set func(*testNet)) (n *testNet, took time.Duration) {
 	was := newController
 	defer func() { newController = was }()
-	newController = func() cc.Controller { return algorithm.New(1200, 1) }
+	newController = func() cc.Controller { return algorithm.New(1200, 0, 1) }
 	n = newNet(t, 1)
 	n.rate = 1.25e6
 	set(n)

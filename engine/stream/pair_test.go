@@ -119,7 +119,7 @@ func (e *testEnd) turn() {
 				e.partial = nil
 			}
 		}
-		e.Consumed(e.net.now, e.inbox.Consumed())
+		e.Consumed(e.inbox.Consumed())
 	}
 	for {
 		b := e.Output(e.net.now, nil)

@@ -32,7 +32,7 @@ func (e *testEnd) readAll() (got string) {
 			got += "|"
 		}
 	}
-	e.Consumed(e.net.now, e.inbox.Consumed())
+	e.Consumed(e.inbox.Consumed())
 	return got
 }
 

@@ -181,16 +181,14 @@ func (s *Stream) Peek() bool { return s.rcv.inbox.Len() > 0 }
 func (s *Stream) Take(to *Inbox) { to.TakeAll(&s.rcv.inbox) }
 
 // Discard drops it.
-func (s *Stream) Discard(now time.Time) {
+func (s *Stream) Discard() {
 	s.rcv.inbox.Drop()
-	s.Consumed(now, s.rcv.inbox.Consumed())
+	s.Consumed(s.rcv.inbox.Consumed())
 }
 
 // Consumed tells that the application is done with n more bytes of the stream
 // (Inbox.Consumed), so that the peer may send as many.
-func (s *Stream) Consumed(now time.Time, n int) {
-	s.win.consumed(now, s.win.read+uint64(n), s.rtt.smoothed)
-}
+func (s *Stream) Consumed(n int) { s.win.consumed(s.win.read + uint64(n)) }
 
 // EOF reports whether the peer's direction has ended and all of it was taken.
 func (s *Stream) EOF() bool { return s.rcv.ended() && s.rcv.inbox.Len() == 0 }

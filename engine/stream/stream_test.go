@@ -186,6 +186,37 @@ func TestWindowGrows(t *testing.T) {
 	}
 }
 
+// TestWindowFollowsArrival: [MSX-5.3] a gap does not hold the window back, a reader that does
+// not read and a peer that is slow do.
+func TestWindowFollowsArrival(t *testing.T) {
+	const size, trip = 1000, 100 * time.Millisecond
+	for _, c := range []struct {
+		why           string
+		after         time.Duration // from the first packet to the one that makes it half a window
+		next, highest uint64
+		read          uint64
+		want          uint64
+	}{
+		{"half of it, all read", 2 * trip, 500, 500, 500, 2 * size},
+		{"half of it behind a gap", 2 * trip, 1, 500, 1, 2 * size},
+		{"less than half", trip, 499, 499, 499, size},
+		{"half of it, not read", trip, 500, 500, 0, size},
+		{"half of it, too slow", 2*trip + 1, 500, 500, 500, size},
+	} {
+		w := newReceiveWindow(size, &Budget{Limit: maxWindow})
+		start := time.Unix(1, 0)
+		w.arrived(start, 1, 1, trip)
+		w.consumed(c.read)
+		w.arrived(start.Add(c.after), c.next, c.highest, trip)
+		if w.size != c.want {
+			t.Errorf("%s: window of %d bytes, want %d", c.why, w.size, c.want)
+		}
+		if grew := c.want > size; grew && !w.due {
+			t.Errorf("%s: nothing is due", c.why)
+		}
+	}
+}
+
 // TestFaults: [MSX-3.4], [MSX-5.1], [MSX-2.6] what ends a connection.
 func TestFaults(t *testing.T) {
 	for _, c := range []struct {

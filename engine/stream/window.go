@@ -4,7 +4,7 @@ import "time"
 
 const (
 	maxWindow    = 16 << 20              // of one connection, bytes (MSX-5.3)
-	quickReading = 10 * time.Millisecond // half a window read in this time, or in two round trips, doubles it
+	quickArrival = 10 * time.Millisecond // of half a window: in this time, or in two round trips, doubles it
 )
 
 // A Budget bounds what all connections of a node may have announced that they
@@ -29,7 +29,7 @@ type receiveWindow struct {
 	read   uint64 // bytes of the stream that are done with
 	limit  uint64 // announced
 	due    bool   // a new limit is to be said
-	epoch  uint64 // read, when half a window was begun
+	epoch  uint64 // what had arrived when half a window was begun
 	since  time.Time
 	budget *Budget
 	taken  uint64 // of the budget
@@ -39,26 +39,34 @@ func newReceiveWindow(size uint64, budget *Budget) receiveWindow {
 	return receiveWindow{size: size, limit: size, budget: budget}
 }
 
-// consumed notes that the stream up to read is done with.
-func (w *receiveWindow) consumed(now time.Time, read uint64, trip time.Duration) {
-	if read <= w.read {
-		return
-	}
+// arrived notes that the stream has arrived up to highest, and without a gap up to next.
+// The window follows what arrives, not what is read: where packets are lost, a gap
+// holds the reader up for a round trip or two, in which the peer wants to go on.
+func (w *receiveWindow) arrived(now time.Time, next, highest uint64, trip time.Duration) {
 	if w.since.IsZero() {
 		w.since = now
 	}
-	w.read = read
-	if w.read-w.epoch >= w.size/2 {
-		if now.Sub(w.since) <= max(2*trip, quickReading) && w.size < maxWindow && w.budget.take(w.size) {
-			w.taken += w.size
-			w.size *= 2
-		}
-		w.epoch, w.since = w.read, now
+	if highest < w.epoch+w.size/2 {
+		return
 	}
-	if w.read+w.size >= w.limit+w.size/4 {
-		w.due = true
+	quick := now.Sub(w.since) <= max(2*trip, quickArrival)
+	keepsUp := next < w.read+w.size/2
+	if quick && keepsUp && w.size < maxWindow && w.budget.take(w.size) {
+		w.taken += w.size
+		w.size *= 2
+		w.moved()
 	}
+	w.epoch, w.since = highest, now
 }
+
+// consumed notes that the stream up to read is done with.
+func (w *receiveWindow) consumed(read uint64) {
+	w.read = max(w.read, read)
+	w.moved()
+}
+
+// moved has the limit said when it is further by a quarter of the window.
+func (w *receiveWindow) moved() { w.due = w.due || w.read+w.size >= w.limit+w.size/4 }
 
 // exhausted notes that the peer has used up the limit: the next is to be said as
 // soon as there is one.
