@@ -81,7 +81,7 @@ func newEngine(node *mdpconn.Node) *Engine {
 		done: make(chan struct{}),
 		mux: msp.NewMux(msp.Config{
 			SendQueue: machineQueue, Silent: node.Silent(), Extended: !mspdebug.Published(),
-			PacketSize: func(local, remote msp.Addr) int { return node.MaxDatagram(local.SID, remote.SID) },
+			PacketSize: func(local, remote msp.Addr) int { return node.MaxDatagram(fromMSP(local), fromMSP(remote)) },
 			Watched:    func(local, remote msp.Addr) bool { return node.Watches(local.SID, remote.SID) },
 			Alloc:      allocBuffer, Free: freeBuffer,
 		}),

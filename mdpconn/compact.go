@@ -10,10 +10,10 @@ import (
 
 // Packets in compact form. Implementation.
 const (
-	smallCompact   = session.MinCompact          // a packet that goes anywhere, in bytes (MSX-13.1)
-	compactRoom    = 1 << 17                     // of the packets that are built before any is sent, in bytes
-	compactPackets = 64                          // and their number
-	compactItem    = 1 + overlay.MaxPortsLen + 4 // the most that a datagram takes besides its data
+	smallCompact   = session.MinCompact // a packet that goes anywhere, in bytes (MSX-13.1)
+	compactRoom    = 1 << 17            // of the packets that are built before any is sent, in bytes
+	compactPackets = 64                 // and their number
+	compactLeast   = 16                 // bytes: where less is left in a packet, nothing more is added
 )
 
 // A compactor builds packets in compact form for one peer (docs/extension.md
@@ -28,6 +28,7 @@ type compactor struct {
 	probe bool  // the one packet is a probe, which the link may refuse
 	err   error // with which it did
 
+	closed  bool                // the last packet takes nothing more
 	n       int                 // packets begun
 	ends    [compactPackets]int // where their plaintexts end in room
 	starts  [compactPackets]int // and where the packets begin
@@ -63,6 +64,7 @@ func (c *compactor) begin() bool {
 	}
 	c.starts[c.n], c.ends[c.n] = start, start+session.HeadSize
 	c.n++
+	c.closed = false
 	return true
 }
 
@@ -74,7 +76,7 @@ func (c *compactor) left() int {
 // add adds a datagram, and reports whether it fits a packet at all. When all
 // packets are full they go to the targets first.
 func (c *compactor) add(from, to Port, data []byte, targets []target, now time.Time) bool {
-	if c.n > 0 && c.append(from, to, data) {
+	if c.n > 0 && !c.closed && c.append(from, to, data) {
 		return true
 	}
 	if !c.begin() {
@@ -90,11 +92,16 @@ func (c *compactor) add(from, to Port, data []byte, targets []target, now time.T
 
 func (c *compactor) append(from, to Port, data []byte) bool {
 	end := c.ends[c.n-1]
-	item := c.room[end : end : end+c.left()]
-	if len(data)+compactItem > cap(item) && !fits(from, to, data, cap(item)) {
+	left := c.left() - 1 - ports(from, to).Len() - len(data)
+	if left < 0 {
 		return false
 	}
-	b, err := session.AppendDatagram(item, overlay.Ports{Destination: uint32(to), Source: uint32(from)}, data)
+	appendItem := session.AppendDatagram
+	if left < compactLeast { // the length would not fit, or nothing behind it
+		appendItem = session.AppendDatagramToEnd
+		c.closed = true
+	}
+	b, err := appendItem(c.room[end:end:end+c.left()], ports(from, to), data)
 	if err != nil {
 		panic("BUG: mdpconn: " + err.Error()) // the caller checked the ports
 	}
@@ -102,18 +109,8 @@ func (c *compactor) append(from, to Port, data []byte) bool {
 	return true
 }
 
-// fits reports whether a datagram fits into so many bytes of plaintext.
-func fits(from, to Port, data []byte, room int) bool {
-	var b [compactItem]byte
-	head, err := session.AppendDatagram(b[:0], overlay.Ports{Destination: uint32(to), Source: uint32(from)}, nil)
-	n := len(head) + len(data)
-	switch {
-	case len(data) >= 1<<14: // the length takes 4 bytes, not 1
-		n += 3
-	case len(data) >= 1<<6:
-		n++
-	}
-	return err == nil && n <= room
+func ports(from, to Port) overlay.Ports {
+	return overlay.Ports{Destination: uint32(to), Source: uint32(from)}
 }
 
 // flush seals the packets and sends them to all targets.

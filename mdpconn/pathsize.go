@@ -12,16 +12,15 @@ import (
 
 // Finding the largest packet that passes to a peer (docs/extension.md §13).
 const (
-	firstProbe   = 1452             // bytes of the first one tried: Ethernet's 1,500 with room for tunnels. Specification
-	defaultMost  = 1472             // bytes that a link takes of which nothing else is known: Ethernet's 1,500 less IPv4 and UDP
-	probeStep    = 32               // nearer than that to what was refused nothing is tried
-	probeTries   = 2                // probes in a row without a pong refuse a size. Specification
-	refusedFor   = 10 * time.Minute // Specification
-	probeWait    = time.Second      // at least, for a pong
-	checkEvery   = 2 * time.Second  // while packets are sent: one of the size proven shows that they pass
-	checkWait    = 250 * time.Millisecond
-	checkTries   = 3 // without a pong, while others arrive, end a size. Specification
-	datagramLess = session.Overhead + compactItem
+	firstProbe  = 1452             // bytes of the first one tried: Ethernet's 1,500 with room for tunnels. Specification
+	defaultMost = 1472             // bytes that a link takes of which nothing else is known: Ethernet's 1,500 less IPv4 and UDP
+	probeStep   = 32               // nearer than that to what was refused nothing is tried
+	probeTries  = 2                // probes in a row without a pong refuse a size. Specification
+	refusedFor  = 10 * time.Minute // Specification
+	probeWait   = time.Second      // at least, for a pong
+	checkEvery  = 2 * time.Second  // while packets are sent: one of the size proven shows that they pass
+	checkWait   = 250 * time.Millisecond
+	checkTries  = 3 // without a pong, while others arrive, end a size. Specification
 )
 
 // A pathSize is what is known of the size of packets in compact form that pass to
@@ -31,6 +30,7 @@ type pathSize struct {
 	at     endpoint // whom all this is about
 	size   int      // proven: at least smallCompact
 	most   int      // more is refused, or is not to be tried
+	narrow bool     // more was refused
 	told   int      // the largest ever proven, at any endpoint
 	since  time.Time
 	probe  int // under way; 0: none
@@ -59,12 +59,14 @@ func (s *pathSize) notice(batch []Datagram) {
 // next gives the size to probe next; 0 if there is none.
 func (s *pathSize) next() int {
 	switch {
-	case s.most-s.size < probeStep:
+	case s.most == s.size, s.narrow && s.most-s.size < probeStep:
 		return 0
 	case s.most == session.MaxCompact: // it never leaves the host
 		return s.most
 	case s.size < firstProbe && s.most >= firstProbe:
 		return firstProbe
+	case !s.narrow:
+		return s.most
 	}
 	return (s.size + s.most + 1) / 2
 }
@@ -119,7 +121,7 @@ func (s *pathSize) tooLarge(now time.Time) {
 		s.reset(s.at, s.size-1, now)
 		return
 	}
-	s.most, s.probe, s.tries = s.probe-1, 0, 0
+	s.most, s.narrow, s.probe, s.tries = s.probe-1, true, 0, 0
 }
 
 // refused notes that the link did not take a probe for its size. Nothing else
@@ -186,31 +188,36 @@ func (r *receiver) ponged(p *peer, token [session.TokenSize]byte) {
 	}
 }
 
-// MaxDatagram tells the most data, in bytes, that a datagram from an identity of
-// this node, or Primary, to a SID can carry now: MaxData, or more while there are
+// MaxDatagram tells the most data, in bytes, that a datagram from an address of this
+// node, its SID perhaps Primary, to another can carry now: MaxData, or more while there are
 // session keys and larger packets were found to pass. It may become less at any
 // time; larger datagrams are then dropped and counted (SessionStats.TooLarge).
-func (n *Node) MaxDatagram(local, remote SID) int {
+func (n *Node) MaxDatagram(local, remote Addr) int {
 	if n.sessions == nil {
 		return MaxData
 	}
-	own := n.own.Load().find(local)
+	own := n.own.Load().find(local.SID)
 	if own == nil {
 		return MaxData
 	}
 	now := time.Now()
-	st := n.sessions.standing(pair{own.sid, remote}, now)
+	pair := pair{own.sid, remote.SID}
+	st := n.sessions.standing(pair, now)
 	if !st.keyed {
 		return MaxData
 	}
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	p := n.peers.all[pair{own.sid, remote}]
+	p := n.peers.all[pair]
 	if p == nil || p.path.searching() || p.size.at != p.path.current.endpoint || p.size.size == smallCompact {
 		return MaxData
 	}
-	return max(MaxData, min(p.size.size, st.compact)-datagramLess)
+	return max(MaxData, min(p.size.size, st.compact)-compactHead(local.Port, remote.Port))
 }
+
+// compactHead is what a packet in compact form has besides the data of the one datagram
+// that fills it.
+func compactHead(local, remote Port) int { return session.Overhead + 1 + ports(local, remote).Len() }
 
 // takes reports whether a datagram of more than MaxData bytes may be sent: larger
 // packets passed once.
@@ -221,7 +228,7 @@ func (n *Node) takes(own *ownIdentity, d *Datagram) bool {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	p := n.peers.all[pair{own.sid, d.Remote.SID}]
-	return p != nil && len(d.Data) <= p.size.told-datagramLess
+	return p != nil && len(d.Data) <= p.size.told-compactHead(d.Local.Port, d.Remote.Port)
 }
 
 // A sizedLink is a link that knows the size of packets that it takes, in bytes. Of

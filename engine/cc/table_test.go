@@ -91,7 +91,7 @@ func TestTable(t *testing.T) {
 
 // TestEightFlows starts them at once, and one after the other, in several runs.
 func TestEightFlows(t *testing.T) {
-	const flows, runs, last = 8, 8, 10
+	const flows, runs, last = 8, 4, 10
 	for _, c := range []struct {
 		queue float64
 		apart time.Duration

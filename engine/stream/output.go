@@ -104,7 +104,7 @@ func (s *Stream) control(b []byte, p *sentPacket, end int) []byte {
 // acknowledged, then what is due again, then what is new.
 func (s *Stream) data(b []byte, p *sentPacket, end int) []byte {
 	for i := range p.spans {
-		room := end - len(b) - dataHeader
+		room := end - len(b) - 1 - varintLen(s.snd.end) // no offset is longer
 		if room < 1 {
 			return b
 		}
@@ -123,23 +123,30 @@ func (s *Stream) data(b []byte, p *sentPacket, end int) []byte {
 		if fin {
 			p.carries |= carriesFin
 		}
-		b = s.appendData(b, r, fin)
+		left := end - len(b) - 1 - varintLen(r.start) - varintLen(r.size()) - int(r.size())
+		b = s.appendData(b, r, fin, left < 0)
 		s.stats.DataSent += r.size()
+		if left <= 0 {
+			return b
+		}
 	}
 	return b
 }
 
-// dataHeader is the most that stands in front of the bytes of a DATA frame.
-const dataHeader = 1 + 8 + 4
-
-func (s *Stream) appendData(b []byte, r span, fin bool) []byte {
+// appendData appends a DATA frame, without its length where it ends the packet.
+func (s *Stream) appendData(b []byte, r span, fin, toEnd bool) []byte {
 	kind := frameData
 	if fin {
 		kind |= dataFin
 	}
+	if toEnd {
+		kind |= dataToEnd
+	}
 	b = append(b, byte(kind))
 	b = appendVarint(b, r.start)
-	b = appendVarint(b, r.size())
+	if !toEnd {
+		b = appendVarint(b, r.size())
+	}
 	return s.snd.read(b, r)
 }
 

@@ -23,7 +23,7 @@ func CheckData(p Ports, data []byte) error {
 		_, err = ParseSTUN(data, nil)
 	case PortEcho:
 		answer := Ports{Destination: p.Source, Source: p.Destination}
-		if n := answer.len() + len(data); n > MaxSealed && p.Source != PortEcho {
+		if n := answer.Len() + len(data); n > MaxSealed && p.Source != PortEcho {
 			err = fmt.Errorf("answer of %d bytes, want at most %d", n, MaxSealed)
 		}
 	}

@@ -45,8 +45,8 @@ func (p Ports) Check() error {
 	return nil
 }
 
-// len gives how many bytes AppendPorts writes.
-func (p Ports) len() int {
+// Len gives how many bytes AppendPorts writes.
+func (p Ports) Len() int {
 	if p.Destination == p.Source {
 		return varintLen(p.Destination<<1 | 1)
 	}

@@ -154,10 +154,6 @@ func (r Items) String() string {
 	return strings.Join(parts, ", ")
 }
 
-// MaxDatagramOverhead is the most bytes that AppendDatagram adds to data of up
-// to 16,383 bytes; longer data need 2 bytes more.
-const MaxDatagramOverhead = 1 + overlay.MaxPortsLen + 2
-
 // AppendDatagram appends a datagram behind which others may follow. Errors are
 // those of [overlay.Ports.Check]; dst is then as it was.
 func AppendDatagram(dst []byte, p overlay.Ports, data []byte) ([]byte, error) {
