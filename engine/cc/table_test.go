@@ -132,7 +132,7 @@ func TestEightFlows(t *testing.T) {
 	}
 }
 
-// TestStartup: behind a handshake a flow fills the link in few round trips, and does not
+// TestStartup: [MSX-8.6] behind a handshake a flow fills the link in few round trips, and does not
 // overflow the queue before it has found the rate.
 func TestStartup(t *testing.T) {
 	for _, rtt := range []time.Duration{20 * ms, 100 * ms} {
