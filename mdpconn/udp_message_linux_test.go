@@ -85,6 +85,9 @@ func (readConn) Read(f func(uintptr) bool) error {
 // only when all of it was handed on.
 func TestReadApart(t *testing.T) {
 	r := newMessageReader(readConn{}, new(zones))
+	for r.room < 5 {
+		r.grow()
+	}
 	calls := 0
 	r.call = func(uintptr) bool {
 		calls++
@@ -129,6 +132,35 @@ func TestReadApart(t *testing.T) {
 	}
 	if calls != 2 {
 		t.Errorf("%d calls, want 2", calls)
+	}
+}
+
+// TestReadGrows: there is room for few messages until as many came at once, and never
+// for more than are read with one call.
+func TestReadGrows(t *testing.T) {
+	r := newMessageReader(readConn{}, new(zones))
+	come := 0
+	r.call = func(uintptr) bool {
+		for i := range come {
+			r.messages[i].Namelen = putMessageAddr(&r.addrs[i], netip.AddrPortFrom(netip.IPv6Loopback(), 1), r.zones)
+			r.messages[i].bytes = 1
+			r.messages[i].SetControllen(0)
+		}
+		r.n = come
+		return true
+	}
+	ps := make([]Packet, readMessages)
+	for i, step := range []struct{ come, room int }{{1, 2}, {2, 2}, {1, 4}, {4, 4}, {8, 8}, {15, 16}, {16, 16}, {16, 16}, {1, 16}} {
+		come = step.come
+		for i := range ps {
+			ps[i].Data = make([]byte, 1)
+		}
+		if k, err := r.readPackets(ps); k != step.come || err != nil {
+			t.Fatalf("step %d: %d packets, %v, want %d", i, k, err, step.come)
+		}
+		if r.room != step.room {
+			t.Errorf("step %d: room for %d messages, want %d", i, r.room, step.room)
+		}
 	}
 }
 

@@ -11,8 +11,9 @@ import (
 
 // How much is read with one call. Implementation.
 const (
-	readMessages = 16
-	messageRoom  = 1 << 16 // bytes: the most that the kernel joins
+	readMessages  = 16
+	firstMessages = 2       // at first: twice as many whenever as many came
+	messageRoom   = 1 << 16 // bytes: the most that the kernel joins
 )
 
 // A messageReader reads as many messages with one call as are there. It belongs to
@@ -23,6 +24,7 @@ type messageReader struct {
 	call  func(fd uintptr) bool
 	zones *zones
 
+	room    int // for so many messages
 	n, next int // messages that were read, and those of them that were opened
 	err     syscall.Errno
 
@@ -36,24 +38,32 @@ type messageReader struct {
 	vecs     [readMessages]unix.Iovec
 	controls [readMessages][64]byte
 	addrs    [readMessages]messageAddr
-	room     []byte // messageRoom for each
+	data     [readMessages][]byte // messageRoom each
 }
 
 func newMessageReader(conn syscall.RawConn, z *zones) *messageReader {
-	r := &messageReader{conn: conn, zones: z, room: make([]byte, readMessages*messageRoom)}
+	r := &messageReader{conn: conn, zones: z}
 	r.call = func(fd uintptr) bool {
-		r.n, r.err = callMessages(unix.SYS_RECVMMSG, fd, r.messages[:])
+		r.n, r.err = callMessages(unix.SYS_RECVMMSG, fd, r.messages[:r.room])
 		return r.err != unix.EAGAIN
 	}
-	for i := range r.messages {
+	r.grow()
+	return r
+}
+
+// grow makes room for more messages.
+func (r *messageReader) grow() {
+	more := min(max(2*r.room, firstMessages), readMessages)
+	for i := r.room; i < more; i++ {
+		r.data[i] = make([]byte, messageRoom)
 		m := &r.messages[i]
-		r.vecs[i].Base = &r.room[i*messageRoom]
+		r.vecs[i].Base = &r.data[i][0]
 		r.vecs[i].SetLen(messageRoom)
 		m.Iov, m.Control, m.Name = &r.vecs[i], &r.controls[i][0], (*byte)(unsafe.Pointer(&r.addrs[i]))
 		m.SetIovlen(1)
 		r.ready(i)
 	}
-	return r
+	r.room = more
 }
 
 // ready makes a message ready to be read into: the kernel wrote over the room that
@@ -67,6 +77,9 @@ func (r *messageReader) ready(i int) {
 // ps takes; the rest is for the next call.
 func (r *messageReader) readPackets(ps []Packet) (k int, err error) {
 	if r.left == 0 && r.next == r.n {
+		if r.n == r.room {
+			r.grow()
+		}
 		r.n, r.next = 0, 0
 		if err := r.conn.Read(r.call); err != nil {
 			return 0, err
@@ -93,7 +106,7 @@ func (r *messageReader) open() {
 	i := r.next
 	r.next++
 	m := &r.messages[i]
-	r.pending = r.room[i*messageRoom:][:m.bytes]
+	r.pending = r.data[i][:m.bytes]
 	r.from = parseMessageAddr(&r.addrs[i], r.zones)
 	r.left, r.size = 1, len(r.pending)
 	if size := segmentSize(r.controls[i][:m.Controllen]); size > 0 {
