@@ -43,7 +43,9 @@ func (t *closedTable) add(now time.Time, key tuple, c *Conn) {
 		r.extended, r.number, r.largest = true, c.x.Next(), c.x.Largest()
 	}
 	if c.cause == Finished {
-		r.ack, r.flags = c.rcv.ack()
+		if r.ack = noAck; c.x == nil {
+			r.ack, r.flags = c.rcv.ack()
+		}
 		r.linger(now)
 		r.queuedUntil = r.lingerUntil
 		t.lingering = append(t.lingering, r)

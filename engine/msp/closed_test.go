@@ -125,7 +125,7 @@ func TestRememberedLimit(t *testing.T) {
 	table := newClosedTable()
 	key := func(i int) tuple { return tuple{addr('L', 80), addr('R', uint32(i+1))} }
 	ended := &Conn{cause: Reset}
-	finished := &Conn{cause: Finished}
+	finished := &Conn{cause: Finished, published: new(published)}
 	for i := range 5000 {
 		table.add(epoch, key(i), ended)
 	}

@@ -42,12 +42,12 @@ type Conn struct {
 	inPeer   int       // its index there
 	listener *Listener // that created it; nil for a dialled one
 
-	snd   sender
-	rcv   receiver
-	x     *extension // the extended format, in place of snd and rcv; nil before the switch
-	idle  idleState
-	stats Stats
+	*published            // nil after the switch to the extended format
+	x          *extension // in its place; nil before the switch
+	idle       idleState
+	stats      Stats
 
+	shutdown   bool // Shutdown was called
 	cause      Cause
 	delivered  bool         // at the end: all was acknowledged, the SHUTDOWN included
 	flushed    bool         // at the end: every message was acknowledged
@@ -74,6 +74,12 @@ type Conn struct {
 	dirty     bool // in the Mux's list of connections to poll
 	timer     int  // index in the Mux's heap, -1 if not there
 	deadline  time.Time
+}
+
+// published is a connection's state in the published format.
+type published struct {
+	snd sender
+	rcv receiver
 }
 
 // StayPublished leaves a connection that was just dialled in the published format.
@@ -133,9 +139,11 @@ func (c *Conn) Flushed() bool {
 // QuietTime is how long a peer that missed our last acknowledgement may take to
 // repeat itself once or twice.
 func (c *Conn) QuietTime() time.Duration {
-	rtt := c.snd.rtt
+	var rtt rttState
 	if c.x != nil {
 		rtt.smoothed, rtt.variance = c.x.RTT()
+	} else {
+		rtt = c.snd.rtt
 	}
 	return min(3*rtt.timeout(0), maxTimeout)
 }
@@ -150,7 +158,7 @@ func (c *Conn) State() State {
 	}
 	set(c.heard, ReceivedPacket)
 	set(c.heardData, ReceivedData)
-	set(c.snd.shutdown, ShutdownLocal)
+	set(c.shutdown, ShutdownLocal)
 	set(c.EOF(), ShutdownRemote)
 	set(c.cause != Open, Closed)
 	set(c.cause == TimedOut || c.cause == Failure || c.cause == Restarted, Failed)
@@ -175,7 +183,7 @@ func (c *Conn) Stats() Stats {
 // Room returns how many messages can be queued now, of an extended connection
 // 1 if there is room.
 func (c *Conn) Room() int {
-	if c.cause != Open || c.snd.shutdown {
+	if c.cause != Open || c.shutdown {
 		return 0
 	}
 	if c.x != nil {
@@ -221,7 +229,7 @@ func (c *Conn) canQueue() error {
 	switch {
 	case c.cause != Open:
 		return ErrClosed
-	case c.snd.shutdown:
+	case c.shutdown:
 		return ErrShutdown
 	case c.Room() == 0:
 		return ErrFull
@@ -241,7 +249,7 @@ func (c *Conn) queue(buf []byte) {
 // Peek returns the next message, or what is left of it, nil if there is none.
 // The slice is valid until the next call of the Mux or the Conn.
 func (c *Conn) Peek() []byte {
-	if c.probation {
+	if c.probation || c.x != nil {
 		return nil
 	}
 	return c.rcv.peek()
@@ -277,11 +285,11 @@ func (c *Conn) messageTaken() {
 // Shutdown ends the sending direction after what is queued (§8.1). Messages can
 // still be received.
 func (c *Conn) Shutdown() {
-	if c.cause != Open || c.snd.shutdown {
+	if c.cause != Open || c.shutdown {
 		return
 	}
+	c.shutdown = true
 	if c.x != nil {
-		c.snd.shutdown = true
 		c.x.Shutdown()
 		c.mux.touch(c)
 		return
@@ -380,11 +388,12 @@ func (c *Conn) end(cause Cause) {
 // drop frees what is queued and what lies behind gaps; with all what arrived in
 // order, too.
 func (c *Conn) drop(all bool) {
-	free := c.mux.cfg.free
-	c.snd.drop(free)
 	if c.x != nil {
 		c.x.Drop(all)
+		return
 	}
+	free := c.mux.cfg.free
+	c.snd.drop(free)
 	if all {
 		c.rcv.drop(free)
 	} else {

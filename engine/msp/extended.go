@@ -82,7 +82,7 @@ func (c *Conn) extend(now time.Time) {
 	size := c.mux.cfg.packetSize(c.local, c.remote)
 	x := stream.New(stream.Config{
 		Skip:       skip,
-		Local:      extendedParams,
+		Local:      &extendedParams,
 		PacketSize: size,
 		Controller: c.congestion.New(size, c.snd.rtt.smoothed, uint64(c.local.Port)<<32|uint64(c.remote.Port)),
 		RTT:        c.snd.rtt.smoothed,
@@ -112,10 +112,10 @@ func (c *Conn) extend(now time.Time) {
 			c.mux.cfg.free(m.buf)
 		}
 	}
-	if c.snd.shutdown {
+	if c.shutdown {
 		x.Shutdown()
 	}
-	c.snd.queue, c.snd.sent, c.snd.timeoutAt = nil, 0, time.Time{}
+	c.published = nil
 	c.announceAt = time.Time{}
 	c.ackNow, c.ackWanted = false, false
 	c.x = &extension{Stream: x, askedAt: c.idle.lastSent}

@@ -277,7 +277,7 @@ func TestUnsentIsBounded(t *testing.T) {
 	h.writeExtended(64, params)
 	h.c.x.Drop(true)
 	h.c.x.Stream = stream.New(stream.Config{
-		Local: extendedParams, PacketSize: 1200, Controller: wideOpen{cc.NewBBR(1200, 0, 1)},
+		Local: &extendedParams, PacketSize: 1200, Controller: wideOpen{cc.NewBBR(1200, 0, 1)},
 		Alloc: h.mux.cfg.alloc, Free: h.mux.cfg.free,
 	})
 	h.writeExtended(64, "09 0c 01 04 80010000 02 04 80800000") // messages of 64 KiB, a window of 8 MiB

@@ -33,10 +33,11 @@ func (c *Conn) awaitAnswer(now time.Time) {
 // layer below.
 func (c *Conn) pingIfSilent(now time.Time) {
 	doubted := c.peer.doubted
-	switch {
-	case c.x.pinged, !doubted && now.Before(c.pingAt()):
+	if c.x.pinged || !doubted && now.Before(c.pingAt()) {
 		return
-	case !doubted && now.Before(c.idle.lastHeard.Add(watchedFor)) && c.mux.cfg.watched(c.local, c.remote):
+	}
+	c.x.Shrink()
+	if !doubted && now.Before(c.idle.lastHeard.Add(watchedFor)) && c.mux.cfg.watched(c.local, c.remote) {
 		c.x.watched = true
 		return
 	}

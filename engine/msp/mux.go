@@ -79,6 +79,7 @@ func (m *Mux) newConn(now time.Time, t tuple) *Conn {
 	c := &Conn{mux: m, local: t.local, remote: t.remote, timer: -1}
 	c.idle = idleState{lastSent: now, lastHeard: now}
 	c.peer = m.peers.join(c)
+	c.published = new(published)
 	c.snd = sender{
 		window: newWindow(), rtt: c.peer.rtt, stats: &c.stats,
 		una: m.cfg.initialSeq, recovery: m.cfg.initialSeq,

@@ -2,10 +2,12 @@ package msp
 
 import (
 	"fmt"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
 
+	"mesh.example/msp/engine/cc"
 	"mesh.example/msp/engine/stream"
 )
 
@@ -219,4 +221,40 @@ func TestWatchAtOneEnd(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestWatchedConnGivesBack: a connection that moved much and is idle, with its peer
+// watched over, holds no memory for what it moved.
+func TestWatchedConnGivesBack(t *testing.T) {
+	h, _ := watchedIdle(t)
+	h.c.x.Stream = stream.New(stream.Config{
+		Local: &extendedParams, PacketSize: 1200, Controller: wideOpen{cc.NewBBR(1200, 0, 1)},
+		Alloc: h.mux.cfg.alloc, Free: h.mux.cfg.free,
+	})
+	h.writeExtended(64, "09 0c 01 04 80010000 02 04 80800000") // messages of 64 KiB, a window of 8 MiB
+	for range 100 {
+		if err := h.c.Send(make([]byte, 10_000)); err != nil {
+			t.Fatal(err)
+		}
+		h.turn()
+	}
+	h.out = nil
+	last := h.c.x.Next() - 1
+	h.writeExtended(65, fmt.Sprintf("02 %04x 00 00 %04x", 0x4000|last, 0x4000|(last-stream.FirstNumber)))
+	if !h.c.Flushed() || last < 500 {
+		t.Fatalf("%d packets were sent, all acknowledged: %v", last, h.c.Flushed())
+	}
+	before := heapInUse()
+	h.wantQuiet("watched over", time.Minute)
+	if after := heapInUse(); after > before-500*100 {
+		t.Errorf("the idle connection holds %d bytes more, and gave none back of what %d packets had", after-before, last)
+	}
+	runtime.KeepAlive(h)
+}
+
+func heapInUse() int64 {
+	var m runtime.MemStats
+	runtime.GC()
+	runtime.ReadMemStats(&m)
+	return int64(m.HeapAlloc)
 }

@@ -13,7 +13,7 @@ const (
 	firstLate      = 9   // eighths of a round trip
 	mostLate       = 16
 
-	leastRing = 4 // packets
+	leastRing = 2 // packets
 
 	// mostKept is how many numbers are kept, or four for each packet in flight
 	// (MSX-4.6). A peer that acknowledges nothing, and has everything acknowledged,
@@ -34,9 +34,9 @@ const (
 // A sentPacket is what is remembered of a packet that asks for an ACK.
 type sentPacket struct {
 	cc.Packet
+	spans   [2]span
 	state   sentState
 	carries carried
-	spans   [2]span
 	again   bool // sent more than once under this number, in the published format: measures nothing
 }
 

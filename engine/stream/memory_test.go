@@ -82,7 +82,7 @@ func TestMemoryOfEarlyMessages(t *testing.T) {
 // TestMemoryOfOpening: [MSX-1.7] numbers that an opening leaves out cost nothing.
 func TestMemoryOfOpening(t *testing.T) {
 	n := newNet(t, 1)
-	cfg := n.ends[0].cfg
+	cfg := n.ends[0].config
 	cfg.Opening = true
 	s := New(cfg)
 	s.PushSent(append(cfg.Alloc(room), "hello"...), room, n.now, false)
@@ -121,7 +121,7 @@ func TestIdleGivesBack(t *testing.T) {
 		if !quiet(e) || room(e.Stream) < 100 {
 			t.Fatalf("end %d: quiet %v, with room for %d items", i, quiet(e), room(e.Stream))
 		}
-		if e.Ping(); room(e.Stream) > 0 {
+		if e.Shrink(); room(e.Stream) > 0 {
 			t.Errorf("end %d keeps room for %d items when idle", i, room(e.Stream))
 		}
 	}

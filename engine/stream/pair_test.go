@@ -34,6 +34,7 @@ type testNet struct {
 
 type testEnd struct {
 	*Stream
+	config  Config
 	net     *testNet
 	side    int
 	busy    time.Time // the link's
@@ -78,16 +79,17 @@ func newNet(t testing.TB, seed uint64) *testNet {
 	n := &testNet{t: t, now: time.Unix(1_700_000_000, 0), rand: rand.New(rand.NewPCG(seed, 1)), delay: 10 * time.Millisecond}
 	for i := range n.ends {
 		e := &testEnd{net: n, side: i}
-		e.Stream = New(Config{
-			Local: ours, PacketSize: 1200, Controller: n.controller(), Budget: &Budget{Limit: 1 << 30},
+		e.config = Config{
+			Local: &ours, PacketSize: 1200, Controller: n.controller(), Budget: &Budget{Limit: 1 << 30},
 			Alloc: func(k int) []byte { e.buffers++; return make([]byte, k) },
 			Free: func(b []byte) {
 				if b != nil {
 					e.buffers--
 				}
 			},
-		})
-		e.inbox = Inbox{Alloc: e.cfg.Alloc, Free: e.cfg.Free}
+		}
+		e.Stream = New(e.config)
+		e.inbox = Inbox{Alloc: e.config.Alloc, Free: e.config.Free}
 		n.ends[i] = e
 	}
 	return n

@@ -230,7 +230,7 @@ func TestHeldIsBounded(t *testing.T) {
 	n := newNet(t, 1)
 	e := n.ends[0]
 	var r receiveBuffer
-	r.alloc, r.free, r.maxMessage = e.cfg.Alloc, e.cfg.Free, 1<<20
+	r.alloc, r.free, r.maxMessage = e.config.Alloc, e.config.Free, 1<<20
 	r.inbox = Inbox{Alloc: r.alloc, Free: r.free}
 	errs := 0
 	for i := range uint64(2 * maxSegments) {

@@ -8,7 +8,7 @@ import (
 
 // Config sets up a [Stream].
 type Config struct {
-	Local      Params        // what is announced to the peer
+	Local      *Params       // what is announced to the peer; not changed afterwards
 	PacketSize int           // of a full packet, bytes (MSX-6.2)
 	Controller cc.Controller // the connection's own
 	RTT        time.Duration // what is known of the peer; zero: nothing
@@ -23,6 +23,14 @@ type Config struct {
 	Skip uint64
 }
 
+// settings are what a stream keeps of its Config.
+type settings struct {
+	Local      *Params
+	PacketSize int
+	Path       *Path
+	Skip       uint64
+}
+
 // A Stream is one connection in the extended format: both directions, without
 // its opening and its addresses. Its methods are called by one caller at a time,
 // with times that do not go back:
@@ -32,7 +40,7 @@ type Config struct {
 //	s.Advance(now)                   // when s.NextTimeout() is due
 //	for b := s.Output(now, buf); …   // afterwards: packets that are due
 type Stream struct {
-	cfg   Config
+	cfg   settings
 	peer  Params // announced by the peer, or what holds until then
 	snd   sendBuffer
 	rcv   receiveBuffer
@@ -80,7 +88,7 @@ type Stats struct {
 
 // New returns a stream at its beginning.
 func New(cfg Config) *Stream {
-	s := &Stream{cfg: cfg, peer: unannounced, cc: cfg.Controller, paramsDue: true}
+	s := &Stream{cfg: settings{cfg.Local, cfg.PacketSize, cfg.Path, cfg.Skip}, peer: unannounced, cc: cfg.Controller, paramsDue: true}
 	s.snd.free = cfg.Free
 	s.rcv.alloc, s.rcv.free, s.rcv.maxMessage = cfg.Alloc, cfg.Free, cfg.Local.MaxMessage
 	s.rcv.inbox = Inbox{Alloc: cfg.Alloc, Free: cfg.Free}
@@ -193,9 +201,11 @@ func (s *Stream) Consumed(n int) { s.win.consumed(s.win.read + uint64(n)) }
 // EOF reports whether the peer's direction has ended and all of it was taken.
 func (s *Stream) EOF() bool { return s.rcv.ended() && s.rcv.inbox.Len() == 0 }
 
-// Ping asks the peer for a sign of life. An idle stream gives memory back.
-func (s *Stream) Ping() {
-	s.pingDue = true
+// Ping asks the peer for a sign of life.
+func (s *Stream) Ping() { s.pingDue = true }
+
+// Shrink gives back the memory that an idle stream does not need.
+func (s *Stream) Shrink() {
 	s.loss.shrink()
 	s.snd.chunks.shrink()
 	s.rcv.shrink()

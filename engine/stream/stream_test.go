@@ -181,7 +181,7 @@ func TestWindowGrows(t *testing.T) {
 		t.Errorf("window of %d bytes", size)
 	}
 	n.ends[1].Drop(true)
-	if used := n.ends[1].cfg.Budget.used; used != 0 {
+	if used := n.ends[1].config.Budget.used; used != 0 {
 		t.Errorf("%d bytes of the budget are not given back", used)
 	}
 }
