@@ -30,11 +30,12 @@ func (c *Conn) closeLocked(abort bool) error {
 	}
 	c.closed, c.readClosed, c.writeClosed, c.stopping = true, true, true, abort
 	c.in.Drop()
-	for _, s := range []*side{&c.reader, &c.writer, &c.watcher} {
+	for _, s := range []*side{&c.reader, &c.writer} {
 		s.stopLocked()
 		s.passed = false
 		s.wakeLocked()
 	}
+	c.watcher.wakeLocked()
 	if !c.ended {
 		c.e.drains(c)
 	}

@@ -36,19 +36,17 @@ const (
 type Conn struct {
 	// Constant.
 	e        *Engine
-	local    mdpconn.Addr
-	remote   mdpconn.Addr
 	listener *Listener // nil if dialled
 	tenancy  tenancy
 
-	m *msp.Conn // loop-owned
+	m *msp.Conn // loop-owned, save for the addresses, which are constant
 
 	mu sync.Mutex
 	// Guarded by mu.
 	attended bool // in the engine's ready list
 	reader   side
 	writer   side
-	watcher  side // of the connection's progress: dial, close
+	watcher  waiters // of the connection's progress: dial, close
 
 	in        stream.Inbox // what was received
 	starved   bool         // the machine has messages that did not fit into in
@@ -101,7 +99,7 @@ func (e *Engine) DialConfig(ctx context.Context, local, remote mdpconn.Addr, cfg
 		return nil, err
 	}
 	local = t.port.addr()
-	c := e.newConn(local, remote)
+	c := e.newConn()
 	c.tenancy = t
 	announce := time.Duration(0)
 	if cfg.Early {
@@ -139,9 +137,9 @@ func (e *Engine) DialConfig(ctx context.Context, local, remote mdpconn.Addr, cfg
 	return c, nil
 }
 
-func (e *Engine) newConn(local, remote mdpconn.Addr) *Conn {
+func (e *Engine) newConn() *Conn {
 	return &Conn{
-		e: e, local: local, remote: remote, flushed: true, largest: msp.MaxMessage,
+		e: e, flushed: true, largest: msp.MaxMessage,
 		in: stream.Inbox{Alloc: allocBuffer, Free: freeBuffer},
 	}
 }
@@ -149,6 +147,7 @@ func (e *Engine) newConn(local, remote mdpconn.Addr) *Conn {
 func (c *Conn) awaitAnswer(ctx context.Context) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	defer c.watcher.shrinkLocked() // mostly nobody watches again
 	for !c.connected {
 		if c.ended {
 			return c.err
@@ -161,10 +160,10 @@ func (c *Conn) awaitAnswer(ctx context.Context) error {
 }
 
 // LocalAddr and RemoteAddr return the connection's ends.
-func (c *Conn) LocalAddr() mdpconn.Addr { return c.local }
+func (c *Conn) LocalAddr() mdpconn.Addr { return fromMSP(c.m.Local()) }
 
 // RemoteAddr returns the peer's end.
-func (c *Conn) RemoteAddr() mdpconn.Addr { return c.remote }
+func (c *Conn) RemoteAddr() mdpconn.Addr { return fromMSP(c.m.Remote()) }
 
 // Early reports whether all that arrived of the connection came before there were
 // session keys; what was read then may be a replay. See mspnet.Conn.Early.

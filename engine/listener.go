@@ -89,10 +89,10 @@ func (e *Engine) incoming(m *msp.Conn) *Conn {
 		m.Accept()
 		return nil
 	}
-	c := e.newConn(fromMSP(m.Local()), fromMSP(m.Remote()))
+	c := e.newConn()
 	c.m, c.listener, c.early = m, l, m.Early()
 	var err error
-	if c.tenancy, err = l.port.rent(c.local.SID, c.remote.SID); err != nil {
+	if c.tenancy, err = l.port.rent(m.Local().SID, m.Remote().SID); err != nil {
 		m.Fail()
 		m.Accept()
 		return nil

@@ -7,32 +7,68 @@ import (
 	"time"
 )
 
-// A side is what calls of one kind wait on: the readers of a connection, its
-// writers, or those who accept. All of it is guarded by the owner's mutex.
-type side struct {
-	// Mostly one call waits at a time: it has a channel that is used again. Others
-	// share one that is closed when something has changed; nil while there are none.
+// waiters are calls that wait for something. All of it is guarded by the owner's
+// mutex.
+//
+// Mostly one call waits at a time: it has a channel that is used again. Others
+// share one that is closed when something has changed; nil while there are none.
+type waiters struct {
 	single  chan struct{} // capacity 1
-	waiting bool          // a call waits on single
 	changed chan struct{}
-
-	timer  *time.Timer // while a deadline is set and not over
-	passed bool        // the deadline is over
-	set    int         // counts deadlines, so that an old timer is known as such
+	waiting bool // a call waits on single
 }
 
 // wakeLocked lets all that wait look again.
-func (s *side) wakeLocked() {
-	if s.waiting {
+func (w *waiters) wakeLocked() {
+	if w.waiting {
 		select {
-		case s.single <- struct{}{}:
+		case w.single <- struct{}{}:
 		default:
 		}
 	}
-	if s.changed != nil {
-		close(s.changed)
-		s.changed = nil
+	if w.changed != nil {
+		close(w.changed)
+		w.changed = nil
 	}
+}
+
+// waitLocked unlocks mu, waits for a change or for ctx, and locks again. It fails
+// with ctx's error.
+func (w *waiters) waitLocked(ctx context.Context, mu *sync.Mutex) error {
+	if w.waiting {
+		if w.changed == nil {
+			w.changed = make(chan struct{})
+		}
+		return wait(ctx, mu, w.changed)
+	}
+	if w.single == nil {
+		w.single = make(chan struct{}, 1)
+	}
+	select {
+	case <-w.single: // of a call that its ctx ended
+	default:
+	}
+	w.waiting = true
+	err := wait(ctx, mu, w.single)
+	w.waiting = false
+	return err
+}
+
+// shrinkLocked lets go of the channel that is kept for the next call.
+func (w *waiters) shrinkLocked() {
+	if !w.waiting {
+		w.single = nil
+	}
+}
+
+// A side is what calls of one kind wait on: the readers of a connection, its
+// writers, or those who accept. They have a deadline. All of it is guarded by the
+// owner's mutex.
+type side struct {
+	waiters
+	timer  *time.Timer // while a deadline is set and not over
+	set    uint32      // counts deadlines, so that an old timer is known as such
+	passed bool        // the deadline is over
 }
 
 // waitLocked unlocks mu, waits for a change or for ctx, and locks again. It
@@ -41,23 +77,7 @@ func (s *side) waitLocked(ctx context.Context, mu *sync.Mutex) error {
 	if s.passed {
 		return os.ErrDeadlineExceeded
 	}
-	if s.waiting {
-		if s.changed == nil {
-			s.changed = make(chan struct{})
-		}
-		return wait(ctx, mu, s.changed)
-	}
-	if s.single == nil {
-		s.single = make(chan struct{}, 1)
-	}
-	select {
-	case <-s.single: // of a call that its ctx ended
-	default:
-	}
-	s.waiting = true
-	err := wait(ctx, mu, s.single)
-	s.waiting = false
-	return err
+	return s.waiters.waitLocked(ctx, mu)
 }
 
 // wait unlocks mu, waits for changed or for ctx, and locks again.
