@@ -80,9 +80,9 @@ func wantRestarted(t *testing.T, c *Conn, why string) {
 	}
 }
 
-// Connections to a peer that has begun anew fail as soon as there are session keys
-// with its new life, whoever opened them; what had arrived is read first. Those of
-// the new life, and listeners, go on.
+// TestPeerRestarts: [MSX-14.2] connections to a peer that has begun anew fail as soon as
+// there are session keys with its new life, whoever opened them; what had arrived is
+// read first. Those of the new life, and listeners, go on.
 func TestPeerRestarts(t *testing.T) {
 	needsKeys(t)
 	inLab(t, func(l *lab) {

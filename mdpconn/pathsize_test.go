@@ -2,12 +2,14 @@ package mdpconn_test
 
 import (
 	"net"
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"mesh.example/msp/mdpconn"
 	"mesh.example/msp/mdpconn/memnet"
+	"mesh.example/msp/mdpconn/session"
 )
 
 // A sizedLink says how large packets may be.
@@ -121,6 +123,81 @@ func TestPathSize(t *testing.T) {
 	}
 }
 
+// TestSizeProbes: [MSX-13.1] packets of more than 1,200 bytes are in the compact form;
+// [MSX-13.2] sizes are tried from 1,452 bytes on, by halves, and two probes in a row
+// without a pong refuse a size for ten minutes.
+func TestSizeProbes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		network := memnet.New(memnet.Config{Impairment: memnet.Impairment{Delay: 10 * time.Millisecond}})
+		w := meetSized(t, network, 1472, mdpconn.Config{})
+		network.SetDrop(func(e memnet.Event) bool { return len(e.Data) > 1300 })
+		tp := record(t, network)
+		tried := func() (sizes []int, times map[int]int) {
+			times = make(map[int]int)
+			for _, p := range tp.take(w.la.LocalAddr(), anywhere) {
+				n := len(p.data)
+				if n <= 1200 {
+					continue
+				}
+				if p.data[0] != byte(session.Compact) {
+					t.Errorf("%d bytes in another form: % x …", n, p.data[:5])
+				}
+				if times[n]++; times[n] == 1 {
+					sizes = append(sizes, n)
+				}
+			}
+			return sizes, times
+		}
+		w.chat(t, 9*time.Minute)
+		sizes, times := tried()
+		if want := []int{1452, 1326, 1263, 1294}; !slices.Equal(sizes, want) {
+			t.Errorf("tried %d bytes, want %d", sizes, want)
+		}
+		for n, k := range times {
+			if want := map[bool]int{true: 2, false: 1}[n > 1300]; k != want {
+				t.Errorf("%d bytes were tried %d times in nine minutes, want %d", n, k, want)
+			}
+		}
+		w.chat(t, 2*time.Minute)
+		if sizes, _ := tried(); len(sizes) == 0 || sizes[0] != 1452 {
+			t.Errorf("tried %d bytes after ten minutes, want 1,452 first", sizes)
+		}
+	})
+}
+
+// TestSizeChecks: [MSX-13.3] while larger packets are sent, and only then, one of the size
+// proven goes along every two seconds.
+func TestSizeChecks(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		network := memnet.New(memnet.Config{Impairment: memnet.Impairment{Delay: 10 * time.Millisecond}})
+		w := meetSized(t, network, 1472, mdpconn.Config{})
+		w.chat(t, 10*time.Second)
+		tp := record(t, network)
+		for _, larger := range []bool{false, true} {
+			text := string(make([]byte, map[bool]int{false: 100, true: w.most() - 50}[larger]))
+			var longest, pings int
+			for range 400 {
+				send(t, w.a, w.sa.LocalAddr(), w.sb.LocalAddr(), text)
+				time.Sleep(50 * time.Millisecond)
+			}
+			for _, p := range tp.take(w.la.LocalAddr(), anywhere) {
+				switch n := len(p.data); {
+				case n > longest:
+					longest, pings = n, 1
+				case n == longest:
+					pings++
+				}
+			}
+			switch {
+			case larger && (longest <= len(text)+session.Overhead || pings < 9 || pings > 11):
+				t.Errorf("%d packets of %d bytes in 20 s, want ten pings", pings, longest)
+			case !larger && longest > 1200:
+				t.Errorf("a packet of %d bytes where only small ones are sent", longest)
+			}
+		}
+	})
+}
+
 // What the link itself refuses is tried once, and not waited for.
 func TestPathSizeRefusedByLink(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -153,8 +230,8 @@ func TestPathSizeRefusedByLink(t *testing.T) {
 	})
 }
 
-// A size that stops passing is given up within seconds, and found again where it
-// passes again.
+// TestPathSizeStepsDown: [MSX-13.3] a size that stops passing is given up within
+// seconds, and found again where it passes again.
 func TestPathSizeStepsDown(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		network := memnet.New(memnet.Config{Impairment: memnet.Impairment{Delay: 10 * time.Millisecond}})

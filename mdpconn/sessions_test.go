@@ -278,7 +278,8 @@ func TestOneWithoutSessionKeys(t *testing.T) {
 	})
 }
 
-// Copies, echoes, changed and cut packets of a session do nothing.
+// TestSessionAttacks: copies, echoes, changed and cut packets of a session do nothing
+// but be counted; [MSX-10.11] nothing goes in the box for them.
 func TestSessionAttacks(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		network := memnet.New(memnet.Config{Impairment: memnet.Impairment{Delay: 10 * time.Millisecond}})
@@ -287,6 +288,7 @@ func TestSessionAttacks(t *testing.T) {
 		c.chat(t, 2*time.Second)
 		packets := tp.take(anywhere, anywhere)
 		c.drain()
+		dropped := c.a.Stats().Dropped.Crypto
 		before := c.a.Path(c.a.Primary(), c.b.Primary())
 		sessions := c.a.Stats().Sessions.Begun + c.b.Stats().Sessions.Begun
 		elsewhere := network.Link()
@@ -312,6 +314,9 @@ func TestSessionAttacks(t *testing.T) {
 		if now := c.a.Stats().Sessions.Begun + c.b.Stats().Sessions.Begun; now != sessions {
 			t.Errorf("%d sessions more", now-sessions)
 		}
+		if now := c.a.Stats().Dropped.Crypto; now < dropped+100 {
+			t.Errorf("%d packets counted that did not open", now-dropped)
+		}
 		time.Sleep(2 * time.Second)
 		tp.take(anywhere, anywhere)
 		c.chat(t, time.Second)
@@ -319,8 +324,8 @@ func TestSessionAttacks(t *testing.T) {
 	})
 }
 
-// With RequireSessionKeys the first datagram waits for the keys, and none goes or
-// comes in the box.
+// TestRequireSessionKeys: [MSX-10.9] with RequireSessionKeys the first datagram waits
+// for the keys, and none goes or comes in the box.
 func TestRequireSessionKeys(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		network := memnet.New(memnet.Config{Impairment: memnet.Impairment{Delay: 10 * time.Millisecond}})
@@ -366,8 +371,8 @@ func TestRequireSessionKeysRefusesTheBox(t *testing.T) {
 	})
 }
 
-// A recorded box is worth nothing once there are session keys, and a peer that had
-// them cannot be talked down to the box by dropping hellos.
+// TestDowngrade: [MSX-10.10] a recorded box is worth nothing once there are session
+// keys, and a peer that had them cannot be talked down to the box by dropping hellos.
 func TestDowngrade(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		network := memnet.New(memnet.Config{Impairment: memnet.Impairment{Delay: 10 * time.Millisecond}})

@@ -92,8 +92,8 @@ func (p *earlyPair) want(c *mspnet.Conn, early bool, why string) {
 	}
 }
 
-// What is read of a first connection is early until a packet under session keys
-// has arrived; of those that follow nothing is.
+// TestEarly: [MSX-10.9] what is read of a first connection is early until a packet
+// under session keys has arrived; of those that follow nothing is.
 func TestEarly(t *testing.T) {
 	needsKeys(t)
 	synctest.Test(t, func(t *testing.T) {
@@ -139,9 +139,9 @@ func TestEarlyWithoutSessions(t *testing.T) {
 	}
 }
 
-// An opening that was recorded and is repeated to a server that has begun anew
-// stays early, whatever its true sender says to it: that it knows no such
-// connection.
+// TestReplayedOpeningStaysEarly: [MSX-10.9] an opening that was recorded and is
+// repeated to a server that has begun anew stays early, whatever its true sender says
+// to it: that it knows no such connection.
 func TestReplayedOpeningStaysEarly(t *testing.T) {
 	needsKeys(t)
 	synctest.Test(t, func(t *testing.T) {

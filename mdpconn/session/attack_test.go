@@ -117,7 +117,8 @@ func TestReplayedAnswer(t *testing.T) {
 	a.refuse("to an offer of a new life", answer, now, ErrNoOffer)
 }
 
-// The low 32 bits of the counter wrap, and nothing is lost or taken twice.
+// TestCounterWraps: [MSX-10.5] the low 32 bits of the counter wrap, and nothing is lost
+// or taken twice.
 func TestCounterWraps(t *testing.T) {
 	a, b := newSides(t)
 	sa, sb := meet(a, b, start)
@@ -141,7 +142,7 @@ func TestCounterWraps(t *testing.T) {
 	}
 }
 
-// At the end of counters a packet is refused though it opens.
+// TestLastCounter: [MSX-10.5] at the end of counters a packet is refused though it opens.
 func TestLastCounter(t *testing.T) {
 	a, b := newSides(t)
 	sa, sb := meet(a, b, start)

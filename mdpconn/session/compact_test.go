@@ -57,6 +57,8 @@ func TestItems(t *testing.T) {
 	}
 }
 
+// TestItemsMalformed: [MSX-11.1] what is unknown, cut short, names no port, or is
+// padding that is not zero ends the reading; the items before it count.
 func TestItemsMalformed(t *testing.T) {
 	for _, test := range []struct {
 		hex  string

@@ -41,6 +41,8 @@ func TestHello(t *testing.T) {
 	}
 }
 
+// TestHelloMalformed: [MSX-9.1] a hello has 100 to 1,024 bytes, and is of a form that is
+// known.
 func TestHelloMalformed(t *testing.T) {
 	change := func(at int, v byte, kind HelloKind) []byte {
 		b := helloBytes(kind, 100)
@@ -112,6 +114,8 @@ func TestPayloadIsPadded(t *testing.T) {
 	}
 }
 
+// TestCapabilities: [MSX-9.3] what is unknown is skipped, the first of two counts, and
+// numbers out of range are taken as the nearest allowed.
 func TestCapabilities(t *testing.T) {
 	const head = "00000000000000010000000000000002"
 	for _, test := range []struct {
@@ -146,7 +150,7 @@ func TestCapabilities(t *testing.T) {
 	wantError(t, "boot", err, "less than 2^63")
 }
 
-// What both list is in force (§9.3).
+// TestAgreement: [MSX-9.3] what both list is in force.
 func TestAgreement(t *testing.T) {
 	aes, chacha := Capabilities{AES: true}, Capabilities{ChaCha: true}
 	both := Capabilities{AES: true, ChaCha: true}

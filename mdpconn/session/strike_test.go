@@ -13,6 +13,8 @@ func nonceOf(n int) (nonce [24]byte) {
 	return nonce
 }
 
+// TestStrikes: [MSX-10.8] a nonce is taken once, up to ten seconds before and after the
+// sender's clock, and remembered for twenty.
 func TestStrikes(t *testing.T) {
 	var s Strikes
 	alice, bob := overlay.SID{1}, overlay.SID{2}
@@ -44,8 +46,8 @@ func TestStrikes(t *testing.T) {
 	}
 }
 
-// The register is bounded, and so is what one sender takes of it. When it is
-// full nothing is delivered rather than something twice.
+// TestStrikesAreBounded: [MSX-10.8] the register is bounded, and so is what one sender
+// takes of it. When it is full nothing is delivered rather than something twice.
 func TestStrikesAreBounded(t *testing.T) {
 	var s Strikes
 	taken := 0
