@@ -11,6 +11,11 @@ type Packet struct {
 
 	// Data is the whole packet.
 	Data []byte
+
+	// ECN is the codepoint in the packet's IP header. A link that does not know of
+	// them reads NotECT, and writes as if that were said. If it does, it should have
+	// a method ECN() bool that says so, as otherwise none is used.
+	ECN ECN
 }
 
 // A Link carries overlay packets between this node and its neighbours. It does
@@ -21,7 +26,8 @@ type Packet struct {
 type Link interface {
 	// ReadPackets blocks until there is a packet, and reads as many as are
 	// there, len(ps) at most. It writes into ps[i].Data[:cap(ps[i].Data)],
-	// re-slices ps[i].Data to what it wrote, and sets ps[i].Addr to the source.
+	// re-slices ps[i].Data to what it wrote, sets ps[i].Addr to the source, and
+	// ps[i].ECN.
 	// The memory stays the caller's. A packet longer than the room for it is
 	// dropped or cut. After Close the error is net.ErrClosed (errors.Is); any
 	// other error is passing, and n is then 0.

@@ -184,7 +184,7 @@ func (n *Node) advertRecordLocked(a *advert, lost, full bool) *overlay.LinkRecor
 func (n *Node) sendRecords(records []meshPacket) {
 	var p [1]Packet
 	for i := range records {
-		p[0] = Packet{records[i].to.addr, records[i].data}
+		p[0] = Packet{Addr: records[i].to.addr, Data: records[i].data}
 		if !records[i].tick {
 			n.count.mesh.recordsSent.Add(1)
 		}

@@ -160,7 +160,7 @@ func (o *outbox) flush(now time.Time) {
 		t := &o.targets[i]
 		o.packets = o.packets[:0]
 		for j := range o.n {
-			o.packets = append(o.packets, Packet{t.addr, o.boxes[j].data})
+			o.packets = append(o.packets, Packet{Addr: t.addr, Data: o.boxes[j].data})
 		}
 		if t.challenge != 0 {
 			o.addChallenge(&o.copies[i], *t, now)
@@ -200,7 +200,7 @@ func (o *outbox) addChallenge(c *outPacket, t target, now time.Time) {
 	}
 	o.begin(c, overlay.PacketUnicast)
 	o.seal(c, from, portEcho, token[:], now)
-	o.packets = append(o.packets, Packet{t.addr, c.data})
+	o.packets = append(o.packets, Packet{Addr: t.addr, Data: c.data})
 }
 
 // plainTo sends a packet with one plain payload, or with none if p is nil, to

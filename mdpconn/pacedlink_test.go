@@ -44,7 +44,7 @@ func TestPacedLink(t *testing.T) {
 		start := time.Now()
 		ps := make([]Packet, 50)
 		for i := range ps {
-			ps[i] = Packet{netip.MustParseAddrPort("192.0.2.1:4110"), []byte{byte(i)}}
+			ps[i] = Packet{Addr: netip.MustParseAddrPort("192.0.2.1:4110"), Data: []byte{byte(i)}}
 		}
 		if k, err := l.WritePackets(ps); k != 50 || err != nil {
 			t.Fatal(k, err)
@@ -95,13 +95,13 @@ func TestPacedLinkProbe(t *testing.T) {
 		l := newPacedLink(inner, (&Interface{Type: WiFi}).timing(), new(counters))
 		defer l.Close()
 		at := netip.MustParseAddrPort("192.0.2.1:4110")
-		l.WritePackets(slices.Repeat([]Packet{{at, []byte{1}}}, 50))
+		l.WritePackets(slices.Repeat([]Packet{{Addr: at, Data: []byte{1}}}, 50))
 		n := nodeLink{link: l}
-		if err := n.writeProbe(Packet{at, []byte{2}}); err != errTooLarge || inner.probes != 1 {
+		if err := n.writeProbe(Packet{Addr: at, Data: []byte{2}}); err != errTooLarge || inner.probes != 1 {
 			t.Errorf("%d probes, %v", inner.probes, err)
 		}
 		// On this host it is a packet like others.
-		if err := n.writeProbe(Packet{netip.MustParseAddrPort("127.0.0.1:4110"), []byte{2}}); err != nil || inner.probes != 1 {
+		if err := n.writeProbe(Packet{Addr: netip.MustParseAddrPort("127.0.0.1:4110"), Data: []byte{2}}); err != nil || inner.probes != 1 {
 			t.Errorf("%d probes, %v", inner.probes, err)
 		}
 	})

@@ -115,7 +115,7 @@ func (r *receiver) handlePacket(addr netip.AddrPort, data []byte) {
 		}
 	}
 	if n.debugging() {
-		n.logPacket("mdp received", r.from.link, &Packet{r.from.addr, data})
+		n.logPacket("mdp received", r.from.link, &Packet{Addr: r.from.addr, Data: data})
 	}
 	if r.handleSession(data) {
 		return

@@ -171,7 +171,7 @@ func (n *Node) repair(nb *neighbour, a overlay.Ack, to endpoint, now time.Time) 
 		p.number, _ = nb.number.next()
 		p.tries++
 		p.buf.data[p.seqAt] = byte(p.number)
-		packets[i] = Packet{to.addr, p.buf.data[:p.len]}
+		packets[i] = Packet{Addr: to.addr, Data: p.buf.data[:p.len]}
 	}
 	n.count.mesh.repaired.Add(uint64(len(lost)))
 	n.write(to.link, packets)

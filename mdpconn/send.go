@@ -348,7 +348,7 @@ func withInterface(ps []Packet, index byte) []Packet {
 		b := make([]byte, 0, len(data)+1)
 		b = append(b, data[:at]...)
 		b = append(b, data[at]|byte(overlay.PacketInterface), index)
-		named[i] = Packet{ps[i].Addr, append(b, data[at+1:]...)}
+		named[i] = Packet{Addr: ps[i].Addr, Data: append(b, data[at+1:]...)}
 	}
 	return named
 }

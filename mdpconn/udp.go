@@ -35,6 +35,7 @@ type udpLink struct {
 	wildcard bool // bound to all addresses
 	fixed    bool // broadcasts is constant: the link is that of an Interface
 	offload  offload
+	ecn      udpECN
 
 	// Constant. Where the system reads or writes only one packet with a call, they
 	// are nil.
@@ -111,12 +112,12 @@ func (u *udpLink) ReadPackets(ps []Packet) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	p.Data, p.Addr = p.Data[:k], unmap(addr)
+	p.Data, p.Addr, p.ECN = p.Data[:k], unmap(addr), NotECT
 	return 1, nil
 }
 
 func (u *udpLink) WritePackets(ps []Packet) (int, error) {
-	if u.raw != nil && len(ps) > 1 {
+	if u.raw != nil && (len(ps) > 1 || len(ps) == 1 && ps[0].ECN != NotECT) {
 		return u.writeSeveral(ps)
 	}
 	for i := range ps {

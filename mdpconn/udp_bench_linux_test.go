@@ -33,7 +33,7 @@ func BenchmarkUDP(b *testing.B) {
 			out, in := make([]Packet, bench.packets), make([]Packet, readPackets)
 			for i := range out {
 				host := netip.AddrFrom4([4]byte{127, 0, 0, byte(1 + i%bench.hosts)})
-				out[i] = Packet{netip.AddrPortFrom(host, to.local.Port()), make([]byte, bench.size)}
+				out[i] = Packet{Addr: netip.AddrPortFrom(host, to.local.Port()), Data: make([]byte, bench.size)}
 			}
 			for i := range in {
 				in[i].Data = make([]byte, bufferSize)

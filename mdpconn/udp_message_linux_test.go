@@ -57,8 +57,8 @@ func TestReadSeveral(t *testing.T) {
 			var want []Packet
 			for i, l := range senders {
 				data := bytes.Repeat([]byte{byte(i)}, 40*i) // the first is empty
-				want = append(want, Packet{l.local, data})
-				if _, err := l.WritePackets([]Packet{{to.local, data}}); err != nil {
+				want = append(want, Packet{Addr: l.local, Data: data})
+				if _, err := l.WritePackets([]Packet{{Addr: to.local, Data: data}}); err != nil {
 					t.Fatal(err)
 				}
 			}
@@ -168,7 +168,7 @@ func TestReadGrows(t *testing.T) {
 func TestReadAlone(t *testing.T) {
 	links := sockets(t, "127.0.0.1:0", 2)
 	for i := range 3 {
-		if _, err := links[0].WritePackets([]Packet{{links[1].local, []byte{byte(i)}}}); err != nil {
+		if _, err := links[0].WritePackets([]Packet{{Addr: links[1].local, Data: []byte{byte(i)}}}); err != nil {
 			t.Fatal(err)
 		}
 		if got := read(t, links[1], 1); len(got) != 1 || got[0].Data[0] != byte(i) {
@@ -189,8 +189,8 @@ func TestWriteSeveral(t *testing.T) {
 			for i := range 150 {
 				to := i / 4 % len(receivers) // four in a row may go as one
 				data := bytes.Repeat([]byte{byte(i)}, 300+i/12%3*100)
-				all = append(all, Packet{receivers[to].local, data})
-				want[to] = append(want[to], Packet{from.local, data})
+				all = append(all, Packet{Addr: receivers[to].local, Data: data})
+				want[to] = append(want[to], Packet{Addr: from.local, Data: data})
 			}
 			if k, err := from.WritePackets(all); k != len(all) || err != nil {
 				t.Fatalf("%d written, %v", k, err)
@@ -210,7 +210,7 @@ func TestWriteSeveral(t *testing.T) {
 func TestWriteLargest(t *testing.T) {
 	links := sockets(t, "127.0.0.1:0", 2)
 	data := make([]byte, 65507)
-	if k, err := links[0].WritePackets([]Packet{{links[1].local, data}, {links[1].local, data}}); k != 2 || err != nil {
+	if k, err := links[0].WritePackets([]Packet{{Addr: links[1].local, Data: data}, {Addr: links[1].local, Data: data}}); k != 2 || err != nil {
 		t.Fatalf("%d written, %v", k, err)
 	}
 	for range 2 {
@@ -226,7 +226,7 @@ func TestWriteLargest(t *testing.T) {
 func TestWriteStops(t *testing.T) {
 	links := sockets(t, "127.0.0.1:0", 2)
 	from, to := links[0], links[1]
-	good, far := Packet{to.local, make([]byte, 100)}, Packet{netip.MustParseAddrPort("[2001:db8::1]:9"), make([]byte, 100)}
+	good, far := Packet{Addr: to.local, Data: make([]byte, 100)}, Packet{Addr: netip.MustParseAddrPort("[2001:db8::1]:9"), Data: make([]byte, 100)}
 	for _, ps := range [][]Packet{{far, good}, {good, far}, {good, good, good, far, good}, slices.Concat(slices.Repeat([]Packet{good}, 100), []Packet{far})} {
 		want := slices.IndexFunc(ps, func(p Packet) bool { return p.Addr == far.Addr })
 		k, err := from.WritePackets(ps)
@@ -253,7 +253,7 @@ func TestUDPAllocates(t *testing.T) {
 		from := links[0]
 		var out []Packet
 		for i := range 30 {
-			out = append(out, Packet{links[1+i/5%2].local, make([]byte, 300)})
+			out = append(out, Packet{Addr: links[1+i/5%2].local, Data: make([]byte, 300)})
 		}
 		in := make([]Packet, readPackets)
 		for i := range in {

@@ -15,13 +15,13 @@ type offload struct {
 	worked atomic.Bool // it did so once
 }
 
-// run counts the packets at the front that can go as one: to one address, of one
-// size, of which the last may be smaller. There is always one.
+// run counts the packets at the front that can go as one: to one address, with one
+// codepoint, of one size, of which the last may be smaller. There is always one.
 func run(ps []Packet) (n, bytes int) {
 	size := len(ps[0].Data)
 	for n, bytes = 1, size; n < len(ps) && n < maxSegments; n++ {
 		next := len(ps[n].Data)
-		if ps[n].Addr != ps[0].Addr || len(ps[n-1].Data) < size || next > size || next == 0 || bytes+next > maxOffload {
+		if ps[n].Addr != ps[0].Addr || ps[n].ECN != ps[0].ECN || len(ps[n-1].Data) < size || next > size || next == 0 || bytes+next > maxOffload {
 			break
 		}
 		bytes += next

@@ -1,10 +1,8 @@
 package mdpconn
 
 import (
-	"encoding/binary"
 	"errors"
 	"syscall"
-	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
@@ -24,6 +22,8 @@ func (u *udpLink) start() {
 		if _, err := callMessages(unix.SYS_RECVMMSG, fd, nil); err == 0 {
 			u.reader = newMessageReader(conn, &u.zones)
 			unix.SetsockoptInt(int(fd), unix.IPPROTO_UDP, unix.UDP_GRO, 1)
+			u.ecn.reads = tellECN(int(fd), u.local.Addr().Is4())
+			u.ecn.sends.Store(u.raw != nil)
 		}
 	})
 }
@@ -41,34 +41,6 @@ func (u *udpLink) receiveBuffer() (bytes int) {
 		}
 	})
 	return bytes
-}
-
-// appendSegmentSize appends the control message that has the kernel cut what is
-// written into packets of a size.
-func appendSegmentSize(b []byte, size int) []byte {
-	n := len(b)
-	b = append(b, make([]byte, unix.CmsgSpace(2))...)
-	h := (*unix.Cmsghdr)(unsafe.Pointer(&b[n]))
-	h.Level, h.Type = unix.IPPROTO_UDP, unix.UDP_SEGMENT
-	h.SetLen(unix.CmsgLen(2))
-	binary.NativeEndian.PutUint16(b[n+unix.CmsgLen(0):], uint16(size))
-	return b
-}
-
-// segmentSize reads the size of the packets that the kernel put together; 0 if it
-// did not.
-func segmentSize(control []byte) int {
-	for len(control) >= unix.CmsgLen(0) {
-		h, data, rest, err := unix.ParseOneSocketControlMessage(control)
-		if err != nil {
-			return 0
-		}
-		if h.Level == unix.IPPROTO_UDP && h.Type == unix.UDP_GRO && len(data) >= 4 {
-			return int(binary.NativeEndian.Uint32(data))
-		}
-		control = rest
-	}
-	return 0
 }
 
 // offloadEnds reports whether an error of a segmented write says that no other

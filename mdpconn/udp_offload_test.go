@@ -6,12 +6,12 @@ import (
 	"testing"
 )
 
-// TestRun: what goes as one is to one address, of one size, save the last.
+// TestRun: what goes as one is to one address, with one codepoint, of one size, save the last.
 func TestRun(t *testing.T) {
 	here, there := netip.MustParseAddrPort("127.0.0.1:1"), netip.MustParseAddrPort("127.0.0.1:2")
 	packets := func(addr netip.AddrPort, sizes ...int) (ps []Packet) {
 		for _, n := range sizes {
-			ps = append(ps, Packet{addr, make([]byte, n)})
+			ps = append(ps, Packet{Addr: addr, Data: make([]byte, n)})
 		}
 		return ps
 	}
@@ -32,6 +32,7 @@ func TestRun(t *testing.T) {
 		{"a smaller one is the last", packets(here, 100, 100, 60, 60), 3, 260},
 		{"a larger one is not taken", packets(here, 100, 101), 1, 100},
 		{"another address is not", append(packets(here, 100, 100), packets(there, 100)...), 2, 200},
+		{"nor another codepoint", append(packets(here, 100, 100), Packet{Addr: here, Data: make([]byte, 100), ECN: ECT0}), 2, 200},
 		{"an empty one is not", packets(here, 100, 0), 1, 100},
 		{"nor are several", packets(here, 0, 0), 1, 0},
 		{"a packet may be larger than what is joined", packets(here, 65507, 65507), 1, 65507},
@@ -77,7 +78,7 @@ func carry(t *testing.T, from, to *udpLink, sizes ...int) {
 	t.Helper()
 	var sent []Packet
 	for i, size := range sizes {
-		sent = append(sent, Packet{to.LocalAddr(), bytes.Repeat([]byte{byte(i)}, size)})
+		sent = append(sent, Packet{Addr: to.LocalAddr(), Data: bytes.Repeat([]byte{byte(i)}, size)})
 	}
 	if n, err := from.WritePackets(sent); n != len(sent) || err != nil {
 		t.Fatalf("%d packets written, %v", n, err)

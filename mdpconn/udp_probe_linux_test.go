@@ -15,10 +15,10 @@ func TestProbeWhole(t *testing.T) {
 			from, to := narrowPair(t, address, mtu)
 			large := slices.Repeat([]int{1400}, 20)
 			carry(t, from, to, large...)
-			if err := from.WriteProbe(Packet{to.LocalAddr(), make([]byte, 1400)}); !errors.Is(err, errTooLarge) {
+			if err := from.WriteProbe(Packet{Addr: to.LocalAddr(), Data: make([]byte, 1400)}); !errors.Is(err, errTooLarge) {
 				t.Errorf("a probe larger than the device takes: %v, want %v", err, errTooLarge)
 			}
-			if err := from.WriteProbe(Packet{to.LocalAddr(), make([]byte, 1252)}); err != nil {
+			if err := from.WriteProbe(Packet{Addr: to.LocalAddr(), Data: make([]byte, 1252)}); err != nil {
 				t.Errorf("a probe that the device takes: %v", err)
 			}
 			ps := []Packet{{Data: make([]byte, 2048)}}

@@ -33,10 +33,11 @@ type messageReader struct {
 	left    int // packets in it
 	size    int // of each but the last
 	from    netip.AddrPort
+	ecn     ECN
 
 	messages [readMessages]message
 	vecs     [readMessages]unix.Iovec
-	controls [readMessages][64]byte
+	controls [readMessages][controlRoom]byte
 	addrs    [readMessages]messageAddr
 	data     [readMessages][]byte // messageRoom each
 }
@@ -94,7 +95,7 @@ func (r *messageReader) readPackets(ps []Packet) (k int, err error) {
 		}
 		p, n := &ps[k], min(r.size, len(r.pending))
 		p.Data = p.Data[:copy(p.Data[:cap(p.Data)], r.pending[:n])]
-		p.Addr = r.from
+		p.Addr, p.ECN = r.from, r.ecn
 		r.pending = r.pending[n:]
 		r.left--
 	}
@@ -109,7 +110,8 @@ func (r *messageReader) open() {
 	r.pending = r.data[i][:m.bytes]
 	r.from = parseMessageAddr(&r.addrs[i], r.zones)
 	r.left, r.size = 1, len(r.pending)
-	if size := segmentSize(r.controls[i][:m.Controllen]); size > 0 {
+	size, ecn := parseControl(r.controls[i][:m.Controllen])
+	if r.ecn = ecn; size > 0 {
 		r.left, r.size = max(1, (len(r.pending)+size-1)/size), size
 	}
 	r.ready(i)

@@ -21,7 +21,7 @@ type messageWriter struct {
 	counts   [maxSegments]int // packets in each message
 	messages [maxSegments]message
 	vecs     [maxSegments]unix.Iovec // of each packet
-	controls [maxSegments][64]byte
+	controls [maxSegments][controlRoom]byte
 	addrs    [maxSegments]messageAddr
 }
 
@@ -35,22 +35,31 @@ var messageWriters = sync.Pool{New: func() any {
 }}
 
 // writeSeveral writes packets with as few calls as there can be. Those that the
-// system did not take as one go one by one.
+// system did not take as one go one by one, and those that it did not take with
+// their codepoint without.
 func (u *udpLink) writeSeveral(ps []Packet) (done int, err error) {
 	w := messageWriters.Get().(*messageWriter)
 	defer messageWriters.Put(w)
 	for single := 0; done < len(ps); { // packets up to single go one by one
-		rest, join := ps[done:], u.offload.sends.Load()
+		rest, join, ecn := ps[done:], u.offload.sends.Load(), u.ecn.sends.Load()
 		if done < single {
 			rest, join = ps[done:single], false
 		}
-		w.fill(rest, join, &u.zones)
+		w.fill(rest, join, ecn, &u.zones)
 		n, joined, err := w.write(u.raw)
 		done += n
+		ecn = ecn && rest[0].ECN != NotECT // of the first message
+		if ecn && n > 0 && !u.ecn.worked.Load() {
+			u.ecn.worked.Store(true)
+		}
 		if joined && !u.offload.worked.Load() {
 			u.offload.worked.Store(true)
 		}
 		if err == nil {
+			continue
+		}
+		if ecn && ecnEnds(err, u.ecn.worked.Load()) {
+			u.ecn.sends.Store(false)
 			continue
 		}
 		if w.counts[0] == 1 {
@@ -65,8 +74,8 @@ func (u *udpLink) writeSeveral(ps []Packet) (done int, err error) {
 }
 
 // fill makes messages of as many packets as there is room for, several of them in
-// one if they are to be joined and can be.
-func (w *messageWriter) fill(ps []Packet, join bool, z *zones) {
+// one if they are to be joined and can be, with their codepoints if ecn is set.
+func (w *messageWriter) fill(ps []Packet, join, ecn bool, z *zones) {
 	ps = ps[:min(len(ps), len(w.vecs))]
 	w.filled = 0
 	for at := 0; at < len(ps); w.filled++ {
@@ -84,10 +93,16 @@ func (w *messageWriter) fill(ps []Packet, join bool, z *zones) {
 		m.Name, m.Namelen = (*byte)(unsafe.Pointer(a)), putMessageAddr(a, ps[at].Addr, z)
 		m.Iov = &w.vecs[at]
 		m.SetIovlen(n)
+		control := w.controls[w.filled][:0]
 		if n > 1 {
-			c := appendSegmentSize(w.controls[w.filled][:0], len(ps[at].Data))
-			m.Control = &c[0]
-			m.SetControllen(len(c))
+			control = appendSegmentSize(control, len(ps[at].Data))
+		}
+		if ecn && ps[at].ECN != NotECT {
+			control = appendECN(control, ps[at].ECN, ps[at].Addr.Addr().Is4())
+		}
+		if len(control) > 0 {
+			m.Control = &control[0]
+			m.SetControllen(len(control))
 		}
 		at += n
 	}

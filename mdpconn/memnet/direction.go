@@ -38,6 +38,7 @@ type verdict struct {
 	fate      Fate
 	at        time.Duration // arrival
 	held      bool          // held back by Reorder
+	marked    bool          // arrives with a mark, if it may have one
 	duplicate bool          // arrives a second time
 	again     time.Duration // the second arrival
 }
@@ -71,6 +72,7 @@ func (d *direction) judge(k uint64, im *Impairment, size int, now time.Duration)
 			return v
 		}
 		v.at += wait + took
+		v.marked = im.MarkAfter > 0 && wait > im.MarkAfter
 		d.busyUntil = v.at
 	}
 	if d.chance(k, drawLoss, im.Loss) || d.bad && d.chance(k, drawBurst, im.Burst.lossBad()) {

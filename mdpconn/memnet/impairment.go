@@ -51,6 +51,10 @@ type Impairment struct {
 	// sent included; one more packet is dropped, unless the queue is empty. If
 	// zero, 262,144.
 	QueueBytes int
+
+	// MarkAfter is how long a packet may wait for Rate without a mark: one that waits
+	// longer, and may be marked, arrives as mdpconn.CE. If zero, none does.
+	MarkAfter time.Duration
 }
 
 // A Burst is the Gilbert–Elliott model: a direction is in a good or a bad state,

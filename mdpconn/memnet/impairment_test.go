@@ -6,6 +6,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"mesh.example/msp/mdpconn"
 )
 
 func TestUnimpairedArrivesAtOnceInOrder(t *testing.T) {
@@ -323,5 +325,32 @@ func TestImpairmentIsPerDirection(t *testing.T) {
 		synctest.Wait()
 		wantArrived(t, "no longer lossy", b, "x")
 		wantArrived(t, "after the delay", a, "z")
+	})
+}
+
+// TestMarkAfter: packets that wait too long are marked if they may be, and no others.
+func TestMarkAfter(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n, a, b := pair(t, Config{Impairment: Impairment{Rate: 8e6, MarkAfter: 2 * time.Millisecond}}) // 1 ms each
+		var told []mdpconn.ECN
+		n.Tap(func(e Event) { told = append(told, e.ECN) })
+		codes := []mdpconn.ECN{mdpconn.ECT0, mdpconn.NotECT, mdpconn.ECT0, mdpconn.ECT0, mdpconn.NotECT, mdpconn.ECT1, mdpconn.CE}
+		want := []mdpconn.ECN{mdpconn.ECT0, mdpconn.NotECT, mdpconn.ECT0, mdpconn.CE, mdpconn.NotECT, mdpconn.CE, mdpconn.CE}
+		for _, ecn := range codes {
+			a.WritePackets([]mdpconn.Packet{{Addr: b.LocalAddr(), Data: make([]byte, 1000), ECN: ecn}})
+		}
+		time.Sleep(time.Second)
+		ps := make([]mdpconn.Packet, len(codes)+1)
+		for i := range ps {
+			ps[i] = mdpconn.Packet{Data: make([]byte, 2000), ECN: mdpconn.ECT1}
+		}
+		k, err := b.read(ps)
+		var got []mdpconn.ECN
+		for i := range ps[:k] {
+			got = append(got, ps[i].ECN)
+		}
+		if err != nil || !slices.Equal(got, want) || !slices.Equal(told, want) {
+			t.Errorf("arrived: %v, %v; taps were told %v; want %v", got, err, told, want)
+		}
 	})
 }

@@ -75,7 +75,7 @@ func (l *Link) read(ps []mdpconn.Packet) (n int, err error) {
 		p := l.ready.pop()
 		b := ps[n].Data[:cap(ps[n].Data)]
 		ps[n].Data = b[:copy(b, p.data)]
-		ps[n].Addr = p.from
+		ps[n].Addr, ps[n].ECN = p.from, p.ecn
 		p.free()
 		n++
 	}
@@ -106,7 +106,7 @@ func (l *Link) WritePackets(ps []mdpconn.Packet) (int, error) {
 				panic(fmt.Sprintf("memnet: %v sends what no node may: %v", l.addr, err))
 			}
 		}
-		n.writeLocked(l, ps[i].Addr, ps[i].Data, now)
+		n.writeLocked(l, &ps[i], now)
 	}
 	return len(ps), nil
 }
@@ -128,6 +128,9 @@ func (l *Link) LocalAddr() netip.AddrPort {
 
 // Broadcasts implements mdpconn.Link: it gives Broadcast.
 func (l *Link) Broadcasts() []netip.AddrPort { return []netip.AddrPort{Broadcast} }
+
+// ECN reports that packets keep their codepoint on their way (Impairment.MarkAfter).
+func (l *Link) ECN() bool { return true }
 
 // String gives the link's address.
 func (l *Link) String() string { return l.LocalAddr().String() }
@@ -185,7 +188,7 @@ func (l *Link) Close() error {
 func (l *Link) schedule(e Event, now, at time.Duration, held bool) {
 	p := newPacket(e.Data)
 	p.from, p.to, p.duplicate, p.held, p.injected = e.From, e.To, e.Duplicate, held, e.Injected
-	p.at = at
+	p.at, p.ecn = at, e.ECN
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	p.seq = l.nextSeq
@@ -250,7 +253,7 @@ func (l *Link) deliverLocked(p *packet, now time.Duration) {
 	if fate != Passed {
 		n.counters.count(fate)
 		if n.taps.any() {
-			e := Event{From: p.from, To: p.to, Data: p.data, Duplicate: p.duplicate, Injected: p.injected}
+			e := Event{From: p.from, To: p.to, Data: p.data, ECN: p.ecn, Duplicate: p.duplicate, Injected: p.injected}
 			n.taps.tell(n.stamp(e, l, now, verdict{fate: fate, held: p.held}))
 		}
 		p.free()

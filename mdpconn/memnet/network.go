@@ -8,6 +8,8 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"mesh.example/msp/mdpconn"
 )
 
 // Port is the UDP port of links made by Network.Link, that of Serval.
@@ -212,25 +214,26 @@ func (n *Network) Inject(from, to netip.AddrPort, data []byte) {
 }
 
 // writeLocked sends one packet of a link's.
-func (n *Network) writeLocked(from *Link, to netip.AddrPort, data []byte, now time.Duration) {
+func (n *Network) writeLocked(from *Link, p *mdpconn.Packet, now time.Duration) {
+	to := p.Addr
 	if to.Addr().Is4In6() {
 		to = netip.AddrPortFrom(to.Addr().Unmap(), to.Port())
 	}
 	if to != Broadcast {
-		n.carryLocked(from, n.byAddr[to], to, data, now)
+		n.carryLocked(from, n.byAddr[to], to, p, now)
 		return
 	}
 	for _, l := range n.links {
 		if l != from && n.hearsLocked(from, l) {
-			n.carryLocked(from, l, to, data, now)
+			n.carryLocked(from, l, to, p, now)
 		}
 	}
 }
 
 // carryLocked sends one packet to one link; l is nil if nobody has the address.
-func (n *Network) carryLocked(from, l *Link, to netip.AddrPort, data []byte, now time.Duration) {
+func (n *Network) carryLocked(from, l *Link, to netip.AddrPort, p *mdpconn.Packet, now time.Duration) {
 	n.counters.sent.Add(1)
-	e := Event{From: from.addr, To: to, Data: data}
+	e := Event{From: from.addr, To: to, Data: p.Data, ECN: p.ECN}
 	if l == nil {
 		n.sendLocked(e, nil, now, verdict{fate: Unreachable})
 		return
@@ -250,7 +253,10 @@ func (n *Network) carryLocked(from, l *Link, to netip.AddrPort, data []byte, now
 	case n.drop != nil && n.drop(n.stamp(e, l, now, verdict{fate: Passed})):
 		v.fate = Lost
 	default:
-		v = d.judge(k, im, len(data), now)
+		v = d.judge(k, im, len(p.Data), now)
+		if v.marked && p.ECN != mdpconn.NotECT {
+			e.ECN = mdpconn.CE
+		}
 	}
 	n.sendLocked(e, l, now, v)
 }

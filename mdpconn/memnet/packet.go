@@ -4,6 +4,8 @@ import (
 	"net/netip"
 	"sync"
 	"time"
+
+	"mesh.example/msp/mdpconn"
 )
 
 // maxPacket is the longest packet carried, in bytes: UDP's over IPv4.
@@ -22,6 +24,7 @@ type packet struct {
 	duplicate bool
 	held      bool
 	injected  bool
+	ecn       mdpconn.ECN
 }
 
 var packetPool = sync.Pool{New: func() any {

@@ -7,6 +7,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"mesh.example/msp/mdpconn"
 )
 
 // A Fate is what became of a packet.
@@ -48,6 +50,7 @@ type Event struct {
 	To       netip.AddrPort // where it was sent to; may be Broadcast
 	Receiver netip.AddrPort // the link that would get it; zero if there is none
 	Data     []byte         // the packet; valid only during the call
+	ECN      mdpconn.ECN    // as it arrives
 	Fate     Fate
 
 	Reordered bool // held back by Reorder
