@@ -91,7 +91,7 @@ func newEngine(node *mdpconn.Node) *Engine {
 	}
 	e.ports = portTable{node: node, handler: e}
 	e.emit = func(local, remote msp.Addr, data []byte) {
-		e.out = append(e.out, mdpconn.Datagram{Local: fromMSP(local), Remote: fromMSP(remote), Data: data})
+		e.out = append(e.out, mdpconn.Datagram{Local: fromMSP(local), Remote: fromMSP(remote), Data: data, ECN: ecnOf(data)})
 	}
 	e.timer.Stop()
 	node.HandleUnbound(unboundHandler{e})

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"mesh.example/msp/engine/msp"
+	"mesh.example/msp/engine/stream"
 	"mesh.example/msp/mdpconn"
 )
 
@@ -132,7 +133,18 @@ func (e *Engine) abandon(now time.Time) {
 	e.mu.Unlock()
 }
 
-func originOf(d *mdpconn.Datagram) msp.Origin { return msp.Origin{Early: d.Early, Made: d.Made} }
+func originOf(d *mdpconn.Datagram) msp.Origin {
+	return msp.Origin{Early: d.Early, Made: d.Made, Marked: d.ECN == mdpconn.CE}
+}
+
+// ecnOf tells whether a packet may be marked for congestion: only connections in the
+// extended format heed marks.
+func ecnOf(packet []byte) mdpconn.ECN {
+	if stream.IsPacket(packet) {
+		return mdpconn.ECT0
+	}
+	return mdpconn.NotECT
+}
 
 func toMSP(a mdpconn.Addr) msp.Addr   { return msp.Addr{SID: a.SID, Port: uint32(a.Port)} }
 func fromMSP(a msp.Addr) mdpconn.Addr { return mdpconn.Addr{SID: a.SID, Port: mdpconn.Port(a.Port)} }

@@ -88,7 +88,7 @@ func (r *receiver) answer(p *peer, d *Datagram, data []byte, direct bool) {
 	defer o.free()
 	o.targets = append(o.targets, target{endpoint: r.from})
 	if r.keyed {
-		n.sendCompact(p, smallCompact, o, []Datagram{{Local: d.Local, Remote: d.Remote, Data: data}}, nil, r.now)
+		n.sendCompact(p, way{compact: smallCompact}, o, []Datagram{{Local: d.Local, Remote: d.Remote, Data: data}}, nil, r.now)
 		return
 	}
 	o.add(d.Local.Port, d.Remote.Port, data, r.now)

@@ -24,14 +24,16 @@ const (
 type compactor struct {
 	node  *Node
 	pair  pair
-	limit int   // of a packet, in bytes
-	probe bool  // the one packet is a probe, which the link may refuse
-	err   error // with which it did
+	limit int      // of a packet, in bytes
+	probe bool     // the one packet is a probe, which the link may refuse
+	err   error    // with which it did
+	ect   endpoint // to which packets may have ECT(0); zero: none may
 
-	closed  bool                // the last packet takes nothing more
-	n       int                 // packets begun
-	ends    [compactPackets]int // where their plaintexts end in room
-	starts  [compactPackets]int // and where the packets begin
+	closed  bool                 // the last packet takes nothing more
+	n       int                  // packets begun
+	bare    [compactPackets]bool // there is something in it that may not be marked
+	ends    [compactPackets]int  // where their plaintexts end in room
+	starts  [compactPackets]int  // and where the packets begin
 	room    [compactRoom]byte
 	packets [compactPackets]Packet
 	scratch session.Scratch
@@ -43,12 +45,12 @@ var compactorPool = sync.Pool{New: func() any { return new(compactor) }}
 // frees it.
 func (n *Node) compactor(p pair, limit int) *compactor {
 	c := compactorPool.Get().(*compactor)
-	c.node, c.pair, c.limit, c.n, c.probe, c.err = n, p, limit, 0, false, nil
+	c.node, c.pair, c.limit, c.n, c.probe, c.err, c.ect = n, p, limit, 0, false, nil, endpoint{}
 	return c
 }
 
 func (c *compactor) free() {
-	c.node = nil
+	c.node, c.ect = nil, endpoint{}
 	clear(c.packets[:])
 	compactorPool.Put(c)
 }
@@ -62,7 +64,7 @@ func (c *compactor) begin() bool {
 	if c.n == compactPackets || start+c.limit > len(c.room) {
 		return false
 	}
-	c.starts[c.n], c.ends[c.n] = start, start+session.HeadSize
+	c.starts[c.n], c.ends[c.n], c.bare[c.n] = start, start+session.HeadSize, false
 	c.n++
 	c.closed = false
 	return true
@@ -73,24 +75,24 @@ func (c *compactor) left() int {
 	return c.starts[c.n-1] + c.limit - (session.Overhead - session.HeadSize) - c.ends[c.n-1]
 }
 
-// add adds a datagram, and reports whether it fits a packet at all. When all
-// packets are full they go to the targets first.
-func (c *compactor) add(from, to Port, data []byte, targets []target, now time.Time) bool {
-	if c.n > 0 && !c.closed && c.append(from, to, data) {
+// add adds a datagram, which may be marked if ecn is ECT0, and reports whether it fits
+// a packet at all. When all packets are full they go to the targets first.
+func (c *compactor) add(from, to Port, data []byte, ecn ECN, targets []target, now time.Time) bool {
+	if c.n > 0 && !c.closed && c.append(from, to, data, ecn) {
 		return true
 	}
 	if !c.begin() {
 		c.flush(targets, now)
 		c.begin()
 	}
-	if c.append(from, to, data) {
+	if c.append(from, to, data, ecn) {
 		return true
 	}
 	c.n--
 	return false
 }
 
-func (c *compactor) append(from, to Port, data []byte) bool {
+func (c *compactor) append(from, to Port, data []byte, ecn ECN) bool {
 	end := c.ends[c.n-1]
 	left := c.left() - 1 - ports(from, to).Len() - len(data)
 	if left < 0 {
@@ -106,6 +108,7 @@ func (c *compactor) append(from, to Port, data []byte) bool {
 		panic("BUG: mdpconn: " + err.Error()) // the caller checked the ports
 	}
 	c.ends[c.n-1] = end + len(b)
+	c.bare[c.n-1] = c.bare[c.n-1] || ecn != ECT0
 	return true
 }
 
@@ -135,9 +138,7 @@ func (c *compactor) flush(targets []target, now time.Time) {
 		c.packets[i].Data = sealed
 	}
 	for i := range targets {
-		for j := range n {
-			c.packets[j].Addr = targets[i].addr
-		}
+		c.address(targets[i].endpoint, n)
 		if c.probe {
 			c.err = targets[i].link.writeProbe(c.packets[0])
 			continue
@@ -150,19 +151,38 @@ func (c *compactor) flush(targets []target, now time.Time) {
 	c.node.count.sessions.sent.Add(uint64(n))
 }
 
+// address has packets go to a target, with the codepoints that they may have there.
+func (c *compactor) address(to endpoint, n int) {
+	ect := c.ect.link != nil && c.ect == to
+	markable := 0
+	for i := range n {
+		p := &c.packets[i]
+		if p.Addr, p.ECN = to.addr, NotECT; ect && !c.bare[i] {
+			p.ECN = ECT0
+			markable++
+		}
+	}
+	if markable > 0 {
+		c.node.count.sessions.markable.Add(uint64(markable))
+	}
+}
+
 // sendCompact sends datagrams under session keys, and a hello along with them if
 // there is one.
-func (n *Node) sendCompact(p *peer, limit int, o *outbox, batch []Datagram, hello []byte, now time.Time) {
-	c := n.compactor(p.pair, limit)
+func (n *Node) sendCompact(p *peer, w way, o *outbox, batch []Datagram, hello []byte, now time.Time) {
+	c := n.compactor(p.pair, w.compact)
 	defer c.free()
+	if w.ect {
+		c.ect = w.to
+	}
 	for i := range batch {
 		d := &batch[i]
-		if !c.add(d.Local.Port, d.Remote.Port, d.Data, o.targets, now) {
+		if !c.add(d.Local.Port, d.Remote.Port, d.Data, d.ECN, o.targets, now) {
 			n.count.sessions.tooLarge.Add(1)
 		}
 	}
 	if hello != nil {
-		c.add(portHello, portHello, hello, o.targets, now)
+		c.add(portHello, portHello, hello, NotECT, o.targets, now)
 	}
 	c.flush(o.targets, now)
 }

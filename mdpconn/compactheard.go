@@ -66,6 +66,9 @@ func (r *receiver) compact(h session.Head, data []byte) {
 		return
 	}
 	n.count.sessions.received.Add(1)
+	if r.ecn == CE {
+		n.count.sessions.marked.Add(1)
+	}
 	own := r.set.bySID[pairOf(s.Pair()).local]
 	p := r.heardCompact(own, s)
 	if p == nil {
@@ -134,6 +137,7 @@ func (r *receiver) compactDatagram(p *peer) {
 		Remote: Addr{p.remote, Port(r.item.Ports.Source)},
 		Data:   r.item.Data,
 		Made:   r.boot,
+		ECN:    r.ecn,
 	}
 	n.mu.Lock()
 	p.path.received++

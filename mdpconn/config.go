@@ -116,6 +116,11 @@ type Config struct {
 	// which is all that UDP carries; less than 1200 means 1200.
 	MaxPacket int
 
+	// NoECN has no packet of the node's marked by routers for congestion, and says so
+	// to peers (docs/extension.md §11). If false, the streams between two nodes with
+	// session keys are sent so that they may be, where the sockets offer it.
+	NoECN bool
+
 	// Logger gets what happens, at level Debug every packet. If nil, nothing
 	// is logged.
 	Logger *slog.Logger

@@ -48,6 +48,14 @@ type Datagram struct {
 	// there to be compared with what a RestartHandler is told.
 	Made int64
 
+	// ECN is the codepoint of the packet in which the datagram is. When sending, ECT0
+	// says that who sends it heeds marks as RFC 3168 wants it, so that routers on the
+	// way may mark it; the node then sees to it where it can, which is under
+	// session keys, without relays. Anything else says nothing. In a datagram
+	// received it is what was read, CE if a router has marked it, if the
+	// datagram came that way; else NotECT.
+	ECN ECN
+
 	// buf holds Data of a received datagram; nil if Data is somebody else's.
 	buf *buffer
 }

@@ -49,6 +49,9 @@ func (l *nodeLink) hears(a netip.AddrPort, port uint16) bool {
 // addLink starts to receive from a link, which is the node's from then on.
 func (n *Node) addLink(l *nodeLink) error {
 	l.most = mostOf(l.link)
+	if n.sessions != nil && !l.ecn() { // what arrives there would not tell of congestion
+		n.sessions.ecn.Store(false)
+	}
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	if n.isClosedLocked() {

@@ -183,7 +183,7 @@ func (r *receiver) ponged(p *peer, token [session.TokenSize]byte) {
 	n := r.node
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	if p.size.answered(r.from, token, r.now) {
+	if p.size.answered(r.from, token, r.now) || p.ecn.answered(r.from, token, r.now) {
 		n.count.sessions.pongs.Add(1)
 	}
 }

@@ -48,6 +48,7 @@ type peer struct {
 	hello      helloing
 	size       pathSize
 	watch      watch
+	ecn        pathECN
 	able       bool // it has had session keys with this node
 	keyed      bool // it had them when a datagram was sent to it last
 }

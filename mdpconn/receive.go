@@ -44,6 +44,7 @@ type receiver struct {
 	item      session.Item
 	larger    bool  // packets are too large for the buffers
 	keyed     bool  // the datagram at hand came under session keys
+	ecn       ECN   // of the packet at hand
 	boot      int64 // when the peer was started that has them
 }
 
@@ -89,7 +90,7 @@ func (r *receiver) enlarge() {
 func (r *receiver) handle(k int) {
 	r.now = time.Now()
 	for i := range r.packets[:k] {
-		r.buf = r.buffers[i]
+		r.buf, r.ecn = r.buffers[i], r.packets[i].ECN
 		r.handlePacket(r.packets[i].Addr, r.packets[i].Data)
 		if r.buffers[i].shares.Load() > 1 { // datagrams have it now
 			r.buffers[i] = r.buffers[i].replace()

@@ -191,13 +191,16 @@ func (n *Node) helloOf(p *peer, w way, now time.Time) []byte {
 
 // A way is how datagrams go to the targets of an outbox, and through others.
 type way struct {
-	compact int  // to the targets under session keys, in packets of at most so many bytes; 0: in the box
-	relayed bool // through others under session keys
-	hello   bool // a hello goes along
-	probe   int  // a ping of so many bytes goes along, with token; 0: none
-	token   [session.TokenSize]byte
-	to      endpoint // where the ping goes
-	waits   bool     // they wait until there are session keys
+	compact  int  // to the targets under session keys, in packets of at most so many bytes; 0: in the box
+	relayed  bool // through others under session keys
+	hello    bool // a hello goes along
+	probe    int  // a ping of so many bytes goes along, with token; 0: none
+	token    [session.TokenSize]byte
+	ecnToken [session.TokenSize]byte
+	to       endpoint // where the ping goes, and packets that may be marked
+	ect      bool     // packets may be
+	ping     bool     // a ping that may be marked goes along, with ecnToken
+	waits    bool     // they wait until there are session keys
 }
 
 // wayLocked tells how datagrams to a peer go now. Caller holds mu.
@@ -209,7 +212,8 @@ func (n *Node) wayLocked(p *peer, o *outbox, st standing, via *hop, batch []Data
 		if !p.path.searching() {
 			p.size.notice(batch)
 			w.compact, w.probe = n.sizeLocked(p, st.compact, now)
-			w.token, w.to = p.size.token, p.path.current.endpoint
+			w.ect, w.ping = n.ecnLocked(p, st, batch, now)
+			w.token, w.ecnToken, w.to = p.size.token, p.ecn.token, p.path.current.endpoint
 		}
 	}
 	w.hello = (via != nil || len(o.targets) > 0) && n.greetsLocked(p, st, now)
@@ -221,7 +225,10 @@ func (n *Node) wayLocked(p *peer, o *outbox, st standing, via *hop, batch []Data
 // are to go along, and the hello if there is one.
 func (n *Node) transmit(p *peer, o *outbox, w way, batch []Datagram, hello []byte, now time.Time) {
 	if w.compact > 0 {
-		n.sendCompact(p, w.compact, o, batch, hello, now)
+		n.sendCompact(p, w, o, batch, hello, now)
+		if w.ping {
+			n.sendECNPing(p, w.to, w.ecnToken, now)
+		}
 		if w.probe > 0 {
 			n.sendProbe(p, w.to, w.probe, w.token, now)
 		}

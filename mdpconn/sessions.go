@@ -4,6 +4,7 @@ import (
 	"crypto/ecdh"
 	"crypto/rand"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"mesh.example/msp/mdpconn/overlay"
@@ -28,6 +29,8 @@ type sessions struct {
 	boot int64
 	can  session.Capabilities
 
+	ecn atomic.Bool // all links of the node know of codepoints
+
 	// mu guards what follows.
 	mu      sync.Mutex
 	table   *session.Table
@@ -37,7 +40,7 @@ type sessions struct {
 
 func newSessions(c *Config, now time.Time) *sessions {
 	limit := sessionsPerPeers * c.maxPeers()
-	return &sessions{
+	s := &sessions{
 		boot: now.UnixMicro(),
 		can: session.Capabilities{
 			AES: session.QuickAES(), ChaCha: true,
@@ -46,6 +49,8 @@ func newSessions(c *Config, now time.Time) *sessions {
 		table:   session.NewTable(limit),
 		peerIDs: make(map[uint32]session.Pair),
 	}
+	s.ecn.Store(!c.NoECN)
+	return s
 }
 
 // static is an identity's part in a key agreement.
@@ -66,9 +71,11 @@ func (s static) DH(public [32]byte) (shared [32]byte, err error) {
 }
 
 func (s *sessions) endpoint(own *ownIdentity) session.Endpoint {
+	can := s.can
+	can.ECN = s.ecn.Load()
 	return session.Endpoint{
 		Static: static{own.secret.key},
-		Own:    session.Payload{Boot: s.boot, Capabilities: s.can},
+		Own:    session.Payload{Boot: s.boot, Capabilities: can},
 		Rand:   rand.Reader,
 	}
 }
@@ -82,6 +89,7 @@ type standing struct {
 	keyed   bool // datagrams may be sent under them
 	worn    bool // or should be replaced soon
 	compact int  // the largest packet that the peer reads
+	ecn     bool // packets may be sent so that routers mark them
 }
 
 // standing tells what a pair has now. s may be nil: nothing.
@@ -95,7 +103,7 @@ func (s *sessions) standing(p pair, now time.Time) (st standing) {
 	if current == nil {
 		return standing{}
 	}
-	return standing{true, current.Worn(now), current.SendCompact()}
+	return standing{true, current.Worn(now), current.SendCompact(), current.ECN()}
 }
 
 // advance ends what has had its time, and tells when to do so again; zero: not.

@@ -31,10 +31,12 @@ type SessionStats struct {
 	TooLarge   uint64 `json:"tooLarge"`   // datagrams of Send for which packets to the peer are too small now
 	Downgrades uint64 `json:"downgrades"` // datagrams in the box that a peer with session keys cannot have sent now
 	Early      uint64 `json:"early"`      // datagrams in the box dropped, as Config.RequireSessionKeys asks
-	Pongs      uint64 `json:"pongs"`      // pings of some size that have passed
+	Pongs      uint64 `json:"pongs"`      // pings of some size, or that may be marked, that have passed
 	Pings      uint64 `json:"pings"`      // sent for a sign of life
 	Gone       uint64 `json:"gone"`       // peers that did not give one for so long that they are gone
 	Crowded    uint64 `json:"crowded"`    // datagrams in the box beyond what can be remembered against replays
+	Markable   uint64 `json:"markable"`   // packets given to a link so that routers may mark them for congestion
+	Marked     uint64 `json:"marked"`     // of Received, those that a router has marked
 }
 
 // SentStats counts what went out.
@@ -191,6 +193,7 @@ type counters struct {
 	sessions struct {
 		offers, answers, refused, begun, restarts, sent, received, unknown, notices, unsealed, tooLarge,
 		downgrades, early, crowded, pongs, pings, gone atomic.Uint64
+		markable, marked atomic.Uint64
 	}
 	servald servaldCounters
 }
@@ -362,5 +365,7 @@ func (c *counters) sessionStats() SessionStats {
 		Pings:      c.sessions.pings.Load(),
 		Gone:       c.sessions.gone.Load(),
 		Crowded:    c.sessions.crowded.Load(),
+		Markable:   c.sessions.markable.Load(),
+		Marked:     c.sessions.marked.Load(),
 	}
 }

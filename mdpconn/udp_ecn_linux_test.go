@@ -186,6 +186,11 @@ func FuzzControl(f *testing.F) {
 	f.Add(appendECN(nil, CE, true))
 	f.Add(appendECN(appendSegmentSize(nil, 1200), ECT0, false))
 	f.Add(appendECN(nil, CE, true)[:17])
+	empty, _ := appendControl(nil, unix.IPPROTO_IP, unix.IP_TOS, 0)
+	f.Add(empty)
+	size, data := appendControl(nil, unix.IPPROTO_UDP, unix.UDP_GRO, 4)
+	data[0], data[3] = 0xff, 0xff
+	f.Add(size)
 	f.Fuzz(func(t *testing.T, b []byte) {
 		if segment, ecn := parseControl(b); segment < 0 || ecn > CE {
 			t.Errorf("% x: size %d, codepoint %d", b, segment, ecn)

@@ -197,7 +197,7 @@ func (n *Node) ping(p *peer, to endpoint, now time.Time) {
 	c.item(session.AppendPing(nil, [session.TokenSize]byte{}))
 	if greets {
 		if hello := n.offer(p, now); hello != nil {
-			c.add(portHello, portHello, hello, targets, now)
+			c.add(portHello, portHello, hello, NotECT, targets, now)
 		}
 	}
 	c.flush(targets, now)

@@ -22,6 +22,9 @@ func (p *program) printStats(conn *mspnet.Conn, took time.Duration) {
 	row("received", "%d bytes, %s", s.BytesReceived, rate(int64(s.BytesReceived), took))
 	row("packets", "%d sent, %d received", s.PacketsSent, s.PacketsReceived)
 	row("repeated", "%d messages sent again, %d time-outs, %d received again", s.Retransmitted, s.Timeouts, s.Duplicates)
+	if s.Marked+s.Heeded > 0 {
+		row("marked", "for congestion on the way: %d packets received, %d sent", s.Marked, s.Heeded)
+	}
 	row("round trip", "%s ± %s", short(s.RTT), short(s.RTTVar))
 	row("window", "%d messages", s.Window)
 	w.Flush()

@@ -113,6 +113,7 @@ type Capabilities struct {
 	Compact  int           // largest UDP payload read in compact form, MinCompact…MaxCompact
 	Large    int           // largest body in overlay packets to a neighbour, at most MaxLarge
 	Liveness time.Duration // interval, MinLiveness…MaxLiveness, in whole ms
+	ECN      bool          // marks of packets in compact form are read, and heeded
 }
 
 // Ranges of capabilities. Values beyond are taken as the nearest.
@@ -132,6 +133,7 @@ const (
 	capCompact  = 3
 	capLarge    = 4
 	capLiveness = 5
+	capECN      = 6
 )
 
 // ParsePayload parses a payload. It skips capabilities it does not know; of one
@@ -179,6 +181,9 @@ func (c *Capabilities) set(id uint64, value []byte) error {
 	case capChaCha:
 		c.ChaCha = true
 		return nil
+	case capECN:
+		c.ECN = true
+		return nil
 	case capCompact, capLarge, capLiveness:
 	default:
 		return nil
@@ -221,6 +226,9 @@ func AppendPayload(dst []byte, p *Payload) []byte {
 		interval := min(max(p.Liveness, MinLiveness), MaxLiveness)
 		dst = appendNumber(dst, capLiveness, uint64(interval.Milliseconds()))
 	}
+	if p.ECN {
+		dst = append(dst, capECN, 0)
+	}
 	if missing := MinHello - helloOverhead - (len(dst) - start); missing > 0 {
 		n := max(missing-2, 0)
 		dst = append(dst, capPadding, byte(n))
@@ -256,6 +264,9 @@ func (c Capabilities) String() string {
 	}
 	if c.Liveness > 0 {
 		parts = append(parts, fmt.Sprintf("liveness %v", c.Liveness))
+	}
+	if c.ECN {
+		parts = append(parts, "ecn")
 	}
 	if len(parts) == 0 {
 		return "no capabilities"

@@ -101,7 +101,7 @@ func TestPayload(t *testing.T) {
 func TestPayloadIsPadded(t *testing.T) {
 	for _, c := range []Capabilities{
 		{}, {ChaCha: true}, {AES: true, ChaCha: true}, {ChaCha: true, Compact: 1200}, {AES: true, ChaCha: true, Compact: 1200},
-		{AES: true, ChaCha: true, Large: 20}, ours,
+		{AES: true, ChaCha: true, Large: 20}, {ChaCha: true, ECN: true}, ours,
 	} {
 		p := Payload{Capabilities: c}
 		b := AppendPayload(nil, &p)
@@ -129,6 +129,8 @@ func TestCapabilities(t *testing.T) {
 		{"0308ffffffffffffffff", Capabilities{Compact: MaxCompact}},
 		{"0408ffffffffffffffff", Capabilities{Large: MaxLarge}},
 		{"050100", Capabilities{Liveness: time.Second}},
+		{"0600" + "0600", Capabilities{ECN: true}},
+		{"0603ffffff", Capabilities{ECN: true}},
 		{"0508ffffffffffffffff", Capabilities{Liveness: 10 * time.Minute}},
 		{"0302" + "4fff" + "0302" + "5000", Capabilities{Compact: 0xfff}}, // the first counts
 		{"0304" + "4fff" + "1234", Capabilities{Compact: 0xfff}},          // more may follow a value

@@ -145,6 +145,9 @@ func (s *Session) Liveness() time.Duration {
 	return max(s.own.Liveness, s.peer.Liveness)
 }
 
+// ECN reports whether packets in compact form may be sent so that routers mark them.
+func (s *Session) ECN() bool { return s.own.ECN && s.peer.ECN }
+
 // String gives the session on one line, without secrets.
 func (s *Session) String() string {
 	return fmt.Sprintf("session %08x→%08x %v %v sent %d %v", s.id, s.peerID, s.state, s.cipher, s.next, &s.window)
