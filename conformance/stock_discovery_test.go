@@ -95,10 +95,12 @@ func TestStockEcho(t *testing.T) {
 func TestStockIgnoresHellos(t *testing.T) {
 	var want []time.Duration
 	if !published {
-		for try := range 9 {
-			want = append(want, 200*time.Millisecond*(1<<try-1))
+		at := time.Duration(0)
+		for try := range 17 {
+			want = append(want, at)
+			at += 100 * time.Millisecond << (try / 2)
 		}
-		want = append(want, want[8]+10*time.Minute)
+		want = append(want, want[16]+10*time.Minute)
 	}
 	amongStock(t, "A", mdpconn.Config{}, func(t *testing.T, l *stockLab) {
 		defer l.node.Announce()()
@@ -116,7 +118,7 @@ func TestStockIgnoresHellos(t *testing.T) {
 				pass(every)
 			}
 		}
-		talk(time.Minute, 200*time.Millisecond)
+		talk(time.Minute, 100*time.Millisecond)
 		talk(10*time.Minute+52*time.Second, time.Second)
 		var got []time.Duration
 		for _, at := range b.Hellos() {

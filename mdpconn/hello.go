@@ -9,8 +9,8 @@ import (
 
 // When offers are sent (MSX-9.2). Specification.
 const (
-	helloWait  = 200 * time.Millisecond // before it is repeated; doubled each time
-	helloTries = 9                      // the first, and eight repetitions
+	helloWait  = 100 * time.Millisecond // before it is repeated; doubled each second time
+	helloTries = 17                     // the first, and sixteen repetitions
 	helloAgain = 10 * time.Minute       // until one that did not answer is asked again
 	helloPause = 5 * time.Second        // after a hello of the peer, which leads to a session by itself
 )
@@ -37,7 +37,7 @@ func (h *helloing) take(now time.Time) bool {
 	if h.tries == helloTries {
 		h.tries = 0
 	}
-	h.at = now.Add(helloWait << h.tries)
+	h.at = now.Add(helloWait << (h.tries / 2))
 	if h.tries++; h.tries == helloTries {
 		h.at = now.Add(helloAgain)
 	}

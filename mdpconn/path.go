@@ -15,6 +15,8 @@ const (
 	provenFor     = 5 * time.Second        // a candidate that passed counts as proven for so long
 	challengeWait = 250 * time.Millisecond // before a challenge is repeated; doubled each time
 	challengeMost = 2 * time.Second        // the longest of these waits
+	heardWait     = 30 * time.Millisecond  // before it is repeated to an address from which other packets come
+	heardTries    = 3                      // so often
 	challengeRate = 16                     // challenges per second, peer and class of candidate
 	unprovenRate  = 64 * maxCandidates     // copies of datagrams to unproven addresses, per second and peer
 )
@@ -314,6 +316,9 @@ func (p *path) heardFrom(now time.Time, e endpoint, fresh bool) {
 	}
 	if c := p.addCandidate(now, e, authenticated); c != nil {
 		c.heard = now
+		if soon := now.Add(heardWait); c.tries > 0 && c.tries <= heardTries && !c.provenLately(now) && soon.Before(c.challengeAt) {
+			c.challengeAt = soon // the packets get through, so the challenge was lost, or its answer
+		}
 	}
 }
 

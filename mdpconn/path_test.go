@@ -223,6 +223,27 @@ func TestSilentEndpoint(t *testing.T) {
 	s.wantTargets("known", plainly(2))
 }
 
+// TestLostChallenge: an address from which packets come, and no answer to a challenge, is
+// challenged again soon. Until it is proven little may be sent there.
+func TestLostChallenge(t *testing.T) {
+	s := newPathScript(t, true)
+	s.announcedAt(s.now, testEndpoint(1), hinted)
+	s.wantTargets("the first", withChallenge(1))
+	s.advance(heardWait)
+	s.wantTargets("nothing is heard yet", plainly(1))
+	s.heardFrom(s.now, testEndpoint(1), false)
+	s.advance(heardWait)
+	s.wantTargets("a replay, which tells nothing", plainly(1))
+	s.heardFrom(s.now, testEndpoint(1), true)
+	s.advance(heardWait - 1)
+	s.heardFrom(s.now, testEndpoint(1), true)
+	s.wantTargets("the answer may still come", plainly(1))
+	s.advance(1)
+	s.wantTargets("it was lost", withChallenge(1))
+	s.prove("the second came back", 1, endpointChanged)
+	s.wantTargets("known", plainly(1))
+}
+
 // A replayed packet of one of our own makes no candidate while all is well, and
 // only one of the lowest class while the peer is looked for.
 func TestReplayIsNoCandidate(t *testing.T) {

@@ -267,12 +267,12 @@ func TestOneWithoutSessionKeys(t *testing.T) {
 		if compact, boxes := forms(tp.take(anywhere, anywhere)); compact > 0 || boxes < 4000 {
 			t.Errorf("%d packets in compact form, %d boxes", compact, boxes)
 		}
-		if s := c.a.Stats().Sessions; s.Offers != 9 || s.Downgrades > 0 {
-			t.Errorf("%+v, want 9 offers", s)
+		if s := c.a.Stats().Sessions; s.Offers != 17 || s.Downgrades > 0 {
+			t.Errorf("%+v, want 17 offers", s)
 		}
 		time.Sleep(10 * time.Minute)
 		c.chat(t, time.Second)
-		if s := c.a.Stats().Sessions; s.Offers < 11 {
+		if s := c.a.Stats().Sessions; s.Offers < 19 {
 			t.Errorf("%+v, want more offers after ten minutes", s)
 		}
 	})
