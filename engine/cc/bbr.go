@@ -298,7 +298,7 @@ func (b *bbr) firstPace(window int) float64 {
 	if trip == 0 {
 		trip = bbrTick
 	}
-	if b.rate.max() == 0 || b.greeted && b.rounds < 2 && b.queue.late-b.base.rtt <= b.slack()/2 {
+	if b.rate.max() == 0 || b.greeted && b.delivered < 2*int64(window) && b.queue.late-b.base.rtt <= b.slack()/2 {
 		gain = startupGain
 	}
 	return gain * float64(window) / trip.Seconds()
