@@ -70,10 +70,10 @@ func TestHelloOnTheWire(t *testing.T) {
 		}
 		c.chat(t, 9*time.Minute)
 		got := hellos()
-		if len(got) != 9 {
-			t.Fatalf("%d hellos, want one and eight repetitions", len(got))
+		if len(got) != 17 {
+			t.Fatalf("%d hellos, want one and sixteen repetitions", len(got))
 		}
-		at, wait := time.Duration(0), 200*time.Millisecond
+		at := time.Duration(0)
 		for i, b := range got {
 			// It waits for a datagram to go along with, of which there is one each 50 ms.
 			if late := b.at.Sub(began) - at; late < 0 || late > 50*time.Millisecond {
@@ -82,12 +82,12 @@ func TestHelloOnTheWire(t *testing.T) {
 			if b.data != got[0].data {
 				t.Errorf("hello %d is another one", i)
 			}
-			at, wait = b.at.Sub(began)+wait, 2*wait
+			at = b.at.Sub(began) + 100*time.Millisecond<<(i/2)
 		}
 		c.chat(t, 3*time.Minute)
 		if again := hellos(); len(again) == 0 || again[0].data == got[0].data {
 			t.Errorf("%d hellos after ten minutes, want a new one", len(again))
-		} else if d := again[0].at.Sub(got[8].at); d < 10*time.Minute || d > 10*time.Minute+time.Second {
+		} else if d := again[0].at.Sub(got[16].at); d < 10*time.Minute || d > 10*time.Minute+time.Second {
 			t.Errorf("asked again after %v", d)
 		}
 	})
