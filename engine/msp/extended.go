@@ -74,7 +74,10 @@ func (c *Conn) MaxMessage() int {
 // extend switches the connection to the extended format. What was sent before
 // keeps its place (MSX-1.7). On probation packet numbers start where no earlier
 // connection can have, so that a recording does not acknowledge them (MSX-7.6).
-func (c *Conn) extend(now time.Time) {
+// trip is the round trip of the handshake; 0 if there was none. What earlier connections
+// have learned is no substitute: the peer may have moved, and a controller that takes the
+// path for shorter than it is hardly sends.
+func (c *Conn) extend(now time.Time, trip time.Duration) {
 	skip := uint64(0)
 	if c.probation {
 		skip = uint64(now.UnixMicro()) % probationNumbers
@@ -84,7 +87,7 @@ func (c *Conn) extend(now time.Time) {
 		Skip:       skip,
 		Local:      &extendedParams,
 		PacketSize: size,
-		Controller: c.congestion.New(size, c.snd.rtt.smoothed, uint64(c.local.Port)<<32|uint64(c.remote.Port)),
+		Controller: c.congestion.New(size, trip, uint64(c.local.Port)<<32|uint64(c.remote.Port)),
 		RTT:        c.snd.rtt.smoothed,
 		Path:       &c.peer.path,
 		Budget:     &c.mux.budget,
@@ -165,10 +168,11 @@ func (m *Mux) inputExtended(now time.Time, c *Conn, b []byte) {
 		return
 	}
 	if c.x == nil {
+		trip := time.Duration(0)
 		if c.snd.sent == 0 {
-			c.firstAnswered(now)
+			trip = c.firstAnswered(now)
 		}
-		c.extend(now)
+		c.extend(now, trip)
 	}
 	read := c.x.PacketsRead()
 	if err := c.x.Input(now, b, c.mux.origin.Marked); err != nil {

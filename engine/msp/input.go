@@ -10,7 +10,7 @@ func (c *Conn) receive(now time.Time, p Packet) {
 		return
 	}
 	if c.x == nil && c.extends(p) {
-		c.extend(now)
+		c.extend(now, 0)
 	}
 	if c.x != nil {
 		c.receiveOpening(now, p)
@@ -61,12 +61,15 @@ func (c *Conn) ackReceived(now time.Time, p Packet) bool {
 	return true
 }
 
-// firstAnswered measures the round trip of a FIRST that carried nothing: what arrived
-// answers it if it was all that was sent.
-func (c *Conn) firstAnswered(now time.Time) {
-	if !c.heard && c.stats.PacketsSent == 1 {
-		c.snd.rtt.update(max(now.Sub(c.idle.lastSent), time.Microsecond))
+// firstAnswered measures the round trip of a FIRST that carried nothing, and gives it: what
+// arrived answers it if it was all that was sent. Else it gives 0.
+func (c *Conn) firstAnswered(now time.Time) time.Duration {
+	if c.heard || c.stats.PacketsSent != 1 {
+		return 0
 	}
+	trip := max(now.Sub(c.idle.lastSent), time.Microsecond)
+	c.snd.rtt.update(trip)
+	return trip
 }
 
 // messageReceived takes a message. late tells that it was sent before the peer

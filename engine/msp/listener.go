@@ -94,7 +94,7 @@ func (m *Mux) open(now time.Time, l *Listener, t tuple, p Packet) {
 	c.ackWanted = true // "answered at once, with 00 ffff if there is nothing to acknowledge yet" (§6.2)
 	c.ackNow = ghost
 	if m.cfg.Extended && !l.Published && p.Flags&FlagExtended != 0 {
-		c.extend(now)
+		c.extend(now, 0)
 		if ghost {
 			c.x.HoldAcks()
 		}

@@ -96,6 +96,52 @@ func TestAnnounce(t *testing.T) {
 	})
 }
 
+// TestFirstWindow: [MSX-8.6] a handshake that measured a short round trip allows a larger
+// first window. What is known of the peer from before does not, nor a dial whose first
+// packet carried data, was repeated, or crossed the peer's.
+func TestFirstWindow(t *testing.T) {
+	const large, small = 32 * 1029, 10 * 1029 // MSX-6.2
+	for _, c := range []struct {
+		why  string
+		do   func(h *harness)
+		want int
+	}{
+		{"a handshake", func(h *harness) {
+			h.wantPacket("it begins", h.ack(firstExt, 0))
+			h.advance(100 * ms)
+		}, large},
+		{"over a long path", func(h *harness) {
+			h.wantPacket("it begins", h.ack(firstExt, 0))
+			h.advance(250 * ms)
+		}, small},
+		{"data in the first packet", func(h *harness) {
+			h.send("hello")
+			h.advance(100 * ms)
+		}, small},
+		{"repeated", func(h *harness) {
+			h.advance(time.Second)
+		}, small},
+		{"both called", func(h *harness) {
+			h.write(h.ack(firstExt, 0))
+		}, small},
+	} {
+		h := newHarnessConfig(t, Config{Extended: true})
+		h.dial()
+		h.knowPath()
+		h.turn()
+		c.do(h)
+		h.out = nil
+		h.writeExtended(64, params)
+		if !h.c.Extended() {
+			t.Fatalf("%s: it has not switched", c.why)
+		}
+		if got := h.c.x.Window(); got != c.want {
+			t.Errorf("%s: window of %d bytes, want %d", c.why, got, c.want)
+		}
+		h.out = nil
+	}
+}
+
 // TestSwitchOfResponder: [MSX-1.4] an end that received EXT answers in the extended
 // format at once; [MSX-1.7] messages count as packets, [MSX-1.8] late ones of the
 // opening are read, [MSX-1.9] and nothing else of the published format but STOP.
