@@ -18,7 +18,10 @@ const (
 	probeTries  = 2                // probes in a row without a pong refuse a size. Specification
 	refusedFor  = 10 * time.Minute // Specification
 	probeWait   = time.Second      // at least, for a pong
-	checkEvery  = 2 * time.Second  // while packets are sent: one of the size proven shows that they pass
+	checkEvery  = 2 * time.Second  // at the soonest, while larger packets are sent: one of the size proven shows that they pass
+	checkMost   = 10 * time.Second // at the latest
+	checkAmong  = 128              // larger packets, or a second without the peer, make it sooner: on slow links it costs little
+	checkQuiet  = time.Second
 	checkWait   = 250 * time.Millisecond
 	checkTries  = 3 // without a pong, while others arrive, end a size. Specification
 )
@@ -38,7 +41,7 @@ type pathSize struct {
 	sent   time.Time
 	tries  int
 	nextAt time.Time
-	used   bool // larger packets than small ones are sent
+	larger int // packets than small ones that were sent since the last probe, about
 }
 
 // reset begins anew, for an endpoint.
@@ -50,10 +53,18 @@ func (s *pathSize) reset(at endpoint, most int, now time.Time) {
 // ones are a reason to see whether such still pass.
 func (s *pathSize) notice(batch []Datagram) {
 	bytes := 0
-	for i := 0; i < len(batch) && !s.used; i++ {
+	for i := range batch {
 		bytes += len(batch[i].Data)
-		s.used = bytes > MaxData
 	}
+	if bytes > MaxData {
+		s.larger += 1 + bytes/max(s.size, smallCompact)
+	}
+}
+
+// checks reports whether the size proven is to be tried again.
+func (s *pathSize) checks(now, heard time.Time) bool {
+	return s.larger > 0 &&
+		(s.larger >= checkAmong || now.Sub(heard) >= checkQuiet || now.Sub(s.sent) >= checkMost)
 }
 
 // next gives the size to probe next; 0 if there is none.
@@ -90,14 +101,13 @@ func (s *pathSize) due(now, heard time.Time, rtt time.Duration) int {
 	probe := s.probe
 	if probe == 0 {
 		if probe = s.next(); probe == 0 {
-			if probe = s.size; probe == smallCompact || !s.used {
-				s.nextAt = now.Add(checkEvery)
+			if probe = s.size; probe == smallCompact || !s.checks(now, heard) {
 				return 0
 			}
 		}
 	}
 	s.probe, s.sent = probe, now
-	s.nextAt, s.used = time.Time{}, false
+	s.nextAt, s.larger = time.Time{}, 0
 	rand.Read(s.token[:])
 	return probe
 }

@@ -166,36 +166,47 @@ func TestSizeProbes(t *testing.T) {
 }
 
 // TestSizeChecks: [MSX-13.3] while larger packets are sent, and only then, one of the size
-// proven goes along every two seconds.
+// proven goes along: every two seconds where they are many or the peer is silent, else
+// less often.
 func TestSizeChecks(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		network := memnet.New(memnet.Config{Impairment: memnet.Impairment{Delay: 10 * time.Millisecond}})
-		w := meetSized(t, network, 1472, mdpconn.Config{})
-		w.chat(t, 10*time.Second)
-		tp := record(t, network)
-		for _, larger := range []bool{false, true} {
-			text := string(make([]byte, map[bool]int{false: 100, true: w.most() - 50}[larger]))
-			var longest, pings int
-			for range 400 {
+	for _, c := range []struct {
+		why     string
+		larger  bool
+		every   time.Duration // a datagram
+		answers bool          // from the peer
+		pings   int           // in 20 s
+	}{
+		{"small ones only", false, 50 * time.Millisecond, true, 0},
+		{"many", true, 5 * time.Millisecond, true, 10},
+		{"some", true, 50 * time.Millisecond, true, 3}, // 128 of them take 6.4 s
+		{"few", true, 200 * time.Millisecond, true, 2}, // 10 s are over
+		{"to a silent peer", true, 200 * time.Millisecond, false, 10},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			network := memnet.New(memnet.Config{Impairment: memnet.Impairment{Delay: 10 * time.Millisecond}})
+			w := meetSized(t, network, 1472, mdpconn.Config{})
+			w.chat(t, 10*time.Second)
+			most := w.most()
+			text := string(make([]byte, map[bool]int{false: 100, true: most - 50}[c.larger]))
+			tp := record(t, network)
+			for end := time.Now().Add(20 * time.Second); time.Now().Before(end); time.Sleep(c.every) {
 				send(t, w.a, w.sa.LocalAddr(), w.sb.LocalAddr(), text)
-				time.Sleep(50 * time.Millisecond)
+				if c.answers {
+					send(t, w.b, w.sb.LocalAddr(), w.sa.LocalAddr(), "well")
+				}
+				w.drain()
 			}
+			pings := 0
 			for _, p := range tp.take(w.la.LocalAddr(), anywhere) {
-				switch n := len(p.data); {
-				case n > longest:
-					longest, pings = n, 1
-				case n == longest:
+				if len(p.data) == 1472 {
 					pings++
 				}
 			}
-			switch {
-			case larger && (longest <= len(text)+session.Overhead || pings < 9 || pings > 11):
-				t.Errorf("%d packets of %d bytes in 20 s, want ten pings", pings, longest)
-			case !larger && longest > 1200:
-				t.Errorf("a packet of %d bytes where only small ones are sent", longest)
+			if pings < c.pings-1 || pings > c.pings+1 || c.pings == 0 && pings > 0 {
+				t.Errorf("%s: %d pings of the size proven in 20 s, want %d", c.why, pings, c.pings)
 			}
-		}
-	})
+		})
+	}
 }
 
 // What the link itself refuses is tried once, and not waited for.
