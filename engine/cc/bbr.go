@@ -30,7 +30,7 @@ const (
 	cruiseGain  = 0.99 // below 1, so that losses of our own making die out (bbr_loss.go)
 
 	windowGain   = 2.0  // of rate x base round trip, for delayed and lost ACKs
-	probeRTTGain = 0.75 // it empties the queue, and the path hardly
+	probeRTTGain = 0.85 // less than the path holds: the queue goes, and the path hardly runs dry
 
 	bbrMinPackets = 4
 	maxWindow     = 1 << 30 // bytes
