@@ -78,6 +78,9 @@ func (c *compactor) left() int {
 // add adds a datagram, which may be marked if ecn is ECT0, and reports whether it fits
 // a packet at all. When all packets are full they go to the targets first.
 func (c *compactor) add(from, to Port, data []byte, ecn ECN, targets []target, now time.Time) bool {
+	if compactHead(from, to)+len(data) > c.limit {
+		return false
+	}
 	if c.n > 0 && !c.closed && c.append(from, to, data, ecn) {
 		return true
 	}
@@ -85,13 +88,10 @@ func (c *compactor) add(from, to Port, data []byte, ecn ECN, targets []target, n
 		c.flush(targets, now)
 		c.begin()
 	}
-	if c.append(from, to, data, ecn) {
-		return true
-	}
-	c.n--
-	return false
+	return c.append(from, to, data, ecn)
 }
 
+// append adds it to the last packet, if there is room.
 func (c *compactor) append(from, to Port, data []byte, ecn ECN) bool {
 	end := c.ends[c.n-1]
 	left := c.left() - 1 - ports(from, to).Len() - len(data)

@@ -70,7 +70,7 @@ func (s *pathSize) checks(now, heard time.Time) bool {
 // next gives the size to probe next; 0 if there is none.
 func (s *pathSize) next() int {
 	switch {
-	case s.most == s.size, s.narrow && s.most-s.size < probeStep:
+	case s.most <= s.size, s.narrow && s.most-s.size < probeStep:
 		return 0
 	case s.most == session.MaxCompact: // it never leaves the host
 		return s.most
@@ -129,6 +129,7 @@ func (s *pathSize) unanswered(now, heard time.Time) {
 func (s *pathSize) tooLarge(now time.Time) {
 	if s.probe == s.size { // it did before
 		s.reset(s.at, s.size-1, now)
+		s.narrow = true
 		return
 	}
 	s.most, s.narrow, s.probe, s.tries = s.probe-1, true, 0, 0

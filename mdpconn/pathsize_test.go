@@ -100,6 +100,7 @@ func TestPathSize(t *testing.T) {
 		{"jumbo frames, but one hop has not", 8972, 1472, 0, 1410, 1442},
 		{"loopback", 65507, 65507, 0, 65477, 65477},
 		{"a ceiling", 65507, 65507, 4000, 3970, 3970},
+		{"less than packets that go anywhere", 1000, 1500, 0, mdpconn.MaxData, mdpconn.MaxData},
 		{"no more than stock's", 65507, 65507, 1, mdpconn.MaxData, mdpconn.MaxData},
 	} {
 		t.Run(c.name, func(t *testing.T) {

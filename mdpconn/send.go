@@ -32,7 +32,7 @@ type waitingDatagram struct {
 //
 // An error is one of the arguments, and names what is wrong: no data, or more
 // than MaxData bytes, or for an enciphered one than MaxDatagram has ever told
-// for the two SIDs; ports outside 1 … MaxPort; a remote SID that does not pass
+// for the two addresses; ports outside 1 … MaxPort; a remote SID that does not pass
 // SID.Check (All passes for a broadcast), a local one that is not the node's; an
 // enciphered broadcast, or a mode that is none; a queue or a TTL out of range;
 // data for a service of stock nodes that would end them (overlay.CheckData).

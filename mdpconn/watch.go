@@ -151,7 +151,7 @@ func (n *Node) lookAfterLocked(p *peer, now time.Time, w *work) {
 			w.doubts = append(w.doubts, p.pair)
 		}
 		wt.pings, wt.due = 0, wt.heard.Add(p.patience())
-	case silence >= wt.gone()+watchAgain: // there was a ping meanwhile
+	case silence >= wt.gone()+watchAgain && wt.pings > 0: // else the host stood still meanwhile
 		n.unwatchLocked(p)
 		w.gone = append(w.gone, p.pair)
 		return

@@ -131,7 +131,8 @@ func (m *Mux) Doubted(now time.Time, local, remote [32]byte) {
 }
 
 // Gone ends the connections between two SIDs that were left to the layer below, as
-// that finds the peer gone (MSX-14.1).
+// that finds the peer gone (MSX-14.1). Perhaps it hears us all the same, and has heard us
+// all the while: a STOP tells it.
 func (m *Mux) Gone(local, remote [32]byte) {
 	p := m.peers.bySID[remote]
 	if p == nil {
@@ -139,6 +140,7 @@ func (m *Mux) Gone(local, remote [32]byte) {
 	}
 	for _, c := range p.conns {
 		if c.local.SID == local && c.x != nil && c.x.watched && c.cause == Open {
+			c.stopDue = true
 			c.end(TimedOut)
 		}
 	}

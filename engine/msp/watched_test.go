@@ -176,6 +176,9 @@ func TestGone(t *testing.T) {
 	if s := idle.State(); s&(Closed|Failed|Stopped) != Closed|Failed {
 		t.Errorf("state %v", s)
 	}
+	h.remote.Port--
+	h.wantPacket("the peer may hear us still", stopPacket)
+	h.remote.Port++
 	h.wantCause("heard of late", Open)
 	h.wantExtended("it sees for itself", "PING")
 }

@@ -96,7 +96,7 @@ func (s *Stream) dataReceived(now time.Time, f *frame) error {
 	if err := s.rcv.insert(f.offset, f.data, f.fin, s.win.limit); err != nil {
 		return err
 	}
-	s.win.arrived(now, s.rcv.next, s.rcv.highest(), s.rtt.smoothed)
+	s.win.arrived(now, s.rcv.next, s.rcv.held, s.rtt.smoothed)
 	if f.offset+uint64(len(f.data)) == s.win.limit {
 		s.win.exhausted()
 	}

@@ -15,9 +15,12 @@ var (
 // errTooMany is no fault: the packet is dropped, and will come again.
 var errTooMany = errors.New("stream: too many gaps")
 
-// maxSegments bounds the pieces held out of order: each costs some bytes
-// besides its data.
-const maxSegments = 4096
+// The pieces held out of order are bounded, as each costs some bytes besides its data:
+// so many, and one more for each so many bytes, which is less than packets carry.
+const (
+	maxSegments = 4096
+	pieceBytes  = 512
+)
 
 // keptSegments is for how many pieces room is kept that is not needed.
 const keptSegments = 16
@@ -27,6 +30,7 @@ const keptSegments = 16
 type receiveBuffer struct {
 	next     uint64    // all before has arrived
 	segments []segment // beyond next, ascending, not overlapping
+	held     uint64    // bytes in them
 	end      uint64    // of the stream, once known
 	hasEnd   bool
 
@@ -57,7 +61,7 @@ func (r *receiveBuffer) insert(offset uint64, data []byte, fin bool, limit uint6
 		return errWindow
 	case r.hasEnd && (end > r.end || fin && end != r.end), fin && end < r.highest():
 		return errBehindEnd
-	case len(r.segments) >= maxSegments && offset > r.next:
+	case len(r.segments) >= maxSegments+int(r.held/pieceBytes) && offset > r.next:
 		return errTooMany
 	}
 	if err := r.place(offset, data, fin); err != nil {
@@ -112,6 +116,7 @@ func (r *receiveBuffer) hold(offset uint64, data []byte) {
 			buf := r.alloc(int(to - at))
 			copy(buf, data[at-offset:])
 			r.segments = slices.Insert(r.segments, i, segment{at, buf})
+			r.held += to - at
 			i++
 		}
 		if i < len(r.segments) {
@@ -128,6 +133,7 @@ func (r *receiveBuffer) join() error {
 	var err error
 	for ; err == nil && k < len(r.segments) && r.segments[k].start == r.next; k++ {
 		g := &r.segments[k]
+		r.held -= uint64(len(g.data))
 		err = r.scan(g.data)
 		r.inbox.take(g.data)
 		*g = segment{}
@@ -196,5 +202,5 @@ func (r *receiveBuffer) dropGaps() {
 	for _, m := range r.early {
 		r.free(m.data)
 	}
-	r.segments, r.early = nil, nil
+	r.segments, r.held, r.early = nil, 0, nil
 }

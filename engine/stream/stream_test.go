@@ -1,6 +1,7 @@
 package stream
 
 import (
+	"fmt"
 	"testing"
 	"time"
 )
@@ -191,29 +192,64 @@ func TestWindowGrows(t *testing.T) {
 func TestWindowFollowsArrival(t *testing.T) {
 	const size, trip = 1000, 100 * time.Millisecond
 	for _, c := range []struct {
-		why           string
-		after         time.Duration // from the first packet to the one that makes it half a window
-		next, highest uint64
-		read          uint64
-		want          uint64
+		why        string
+		after      time.Duration // from the first packet to the one that makes it half a window
+		next, held uint64
+		read, want uint64
 	}{
-		{"half of it, all read", 2 * trip, 500, 500, 500, 2 * size},
-		{"half of it behind a gap", 2 * trip, 1, 500, 1, 2 * size},
-		{"less than half", trip, 499, 499, 499, size},
-		{"half of it, not read", trip, 500, 500, 0, size},
-		{"half of it, too slow", 2*trip + 1, 500, 500, 500, size},
+		{"half of it, all read", 2 * trip, 500, 0, 500, 2 * size},
+		{"half of it behind a gap", 2 * trip, 1, 499, 1, 2 * size},
+		{"less than half", trip, 250, 249, 250, size},
+		{"half of it, not read", trip, 500, 0, 0, size},
+		{"half of it, too slow", 2*trip + 1, 500, 0, 500, size},
 	} {
 		w := newReceiveWindow(size, &Budget{Limit: maxWindow})
 		start := time.Unix(1, 0)
-		w.arrived(start, 1, 1, trip)
+		w.arrived(start, 1, 0, trip)
 		w.consumed(c.read)
-		w.arrived(start.Add(c.after), c.next, c.highest, trip)
+		w.arrived(start.Add(c.after), c.next, c.held, trip)
 		if w.size != c.want {
 			t.Errorf("%s: window of %d bytes, want %d", c.why, w.size, c.want)
 		}
 		if grew := c.want > size; grew && !w.due {
 			t.Errorf("%s: nothing is due", c.why)
 		}
+	}
+}
+
+// TestWindowByHoles: [MSX-5.3] what does not arrive does not count: single bytes far ahead
+// do not make the window grow, nor use up the node's budget.
+func TestWindowByHoles(t *testing.T) {
+	n := newNet(t, 1)
+	e := n.ends[0]
+	size := e.win.size
+	for i := range byte(20) {
+		b := append(unhex(t, fmt.Sprintf("20 %02x000000 05", FirstNumber+i)), appendVarint(nil, e.win.limit-1-uint64(i))...)
+		if err := e.Input(n.now, append(b, 7), false); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if e.win.size != size || e.win.taken != 0 {
+		t.Errorf("window of %d bytes, %d of the budget taken, want %d and nothing", e.win.size, e.win.taken, size)
+	}
+	e.Drop(true)
+}
+
+// TestManyBehindGap: [MSX-5.4] a full window of packets is held behind one that was lost.
+func TestManyBehindGap(t *testing.T) {
+	r := receiveBuffer{alloc: func(n int) []byte { return make([]byte, n) }, free: func([]byte) {}, maxMessage: 1 << 20}
+	const piece = 1200
+	for at := uint64(piece); at+piece <= maxWindow; at += piece {
+		if err := r.insert(at, make([]byte, piece), false, maxWindow); err != nil {
+			t.Fatalf("at %d, with %d pieces: %v", at, len(r.segments), err)
+		}
+	}
+	if want := r.highest() - piece; r.held != want {
+		t.Errorf("%d bytes held, want %d", r.held, want)
+	}
+	r.dropGaps()
+	if r.held != 0 {
+		t.Errorf("%d bytes held of nothing", r.held)
 	}
 }
 

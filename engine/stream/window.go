@@ -39,14 +39,14 @@ func newReceiveWindow(size uint64, budget *Budget) receiveWindow {
 	return receiveWindow{size: size, limit: size, budget: budget}
 }
 
-// arrived notes that the stream has arrived up to highest, and without a gap up to next.
+// arrived notes that the stream has arrived up to next, and held bytes behind gaps.
 // The window follows what arrives, not what is read: where packets are lost, a gap
 // holds the reader up for a round trip or two, in which the peer wants to go on.
-func (w *receiveWindow) arrived(now time.Time, next, highest uint64, trip time.Duration) {
+func (w *receiveWindow) arrived(now time.Time, next, held uint64, trip time.Duration) {
 	if w.since.IsZero() {
 		w.since = now
 	}
-	if highest < w.epoch+w.size/2 {
+	if next+held < w.epoch+w.size/2 {
 		return
 	}
 	quick := now.Sub(w.since) <= max(2*trip, quickArrival)
@@ -56,7 +56,7 @@ func (w *receiveWindow) arrived(now time.Time, next, highest uint64, trip time.D
 		w.size *= 2
 		w.moved()
 	}
-	w.epoch, w.since = highest, now
+	w.epoch, w.since = next+held, now
 }
 
 // consumed notes that the stream up to read is done with.
