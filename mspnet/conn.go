@@ -25,7 +25,8 @@ const MaxMessage = msp.MaxMessage
 //     nothing of the connection, which the text says;
 //   - syscall.ETIMEDOUT: nothing was heard of the peer for 10 seconds, or
 //     between nodes of this package, where nothing was to be heard, for 20, and
-//     for 31 where they reach each other directly;
+//     for 31 where they reach each other directly (or 21 more than the interval
+//     of pings that the peer asks for, if that is longer);
 //   - syscall.EPIPE: a write after CloseWrite;
 //   - syscall.ENETDOWN, by way of a *mdpconn.DaemonError: the servald daemon of
 //     the node is gone.

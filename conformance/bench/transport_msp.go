@@ -20,7 +20,7 @@ func mspDialer(early, published bool) func(addr string) (net.Conn, error) {
 }
 
 func init() {
-	register(Transport{Name: "msp", Secure: "e2e", Note: "ours, dialled with Early",
+	register(Transport{Name: "msp", Secure: "e2e", Note: "ours; dialled with Early where the dial is in the clock",
 		Listen: mspListen, Dial: mspDialer(true, false), Open: mspDialer(false, false)})
 	register(Transport{Name: "msp-published", Secure: "e2e", Note: "ours, to a server of ours that announces nothing",
 		ServerEnv: []string{published}, Only: []string{"clean"},
