@@ -23,7 +23,8 @@ import (
 //
 // Each link has a receiving goroutine, and the node one more for what is to
 // happen later. That one sleeps, without a timer, while the node neither
-// announces itself, nor looks for anybody, nor has neighbours, nor watches over peers. Close ends them all.
+// announces itself, nor looks for anybody, nor has neighbours, nor watches over
+// peers. Close ends them all.
 type Node struct {
 	// Constant.
 	config        Config

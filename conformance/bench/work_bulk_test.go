@@ -5,9 +5,9 @@ import (
 	"testing"
 )
 
-// TestBulkBeginsWithOpenStreams: what is measured is the transfer, on streams
-// that have all passed a byte both ways.
-func TestBulkBeginsWithOpenStreams(t *testing.T) {
+// tcpServer is a server over TCP for the test's time.
+func tcpServer(t *testing.T) (tcp *Transport, addr string) {
+	t.Helper()
 	tcp, err := findTransport("tcp-cubic")
 	if err != nil {
 		t.Fatal(err)
@@ -16,12 +16,19 @@ func TestBulkBeginsWithOpenStreams(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer l.Close()
+	t.Cleanup(func() { l.Close() })
 	go acceptAll(l)
+	return tcp, l.Addr().String()
+}
+
+// TestBulkBeginsWithOpenStreams: what is measured is the transfer, on streams
+// that have all passed a byte both ways.
+func TestBulkBeginsWithOpenStreams(t *testing.T) {
+	tcp, addr := tcpServer(t)
 	received = bulkCount{}
 	const streams, size = 20, 20000
 	var begun int64
-	res, err := bulk(tcp, clientOptions{addr: l.Addr().String(), size: size, streams: streams, start: func() error {
+	res, err := bulk(tcp, clientOptions{addr: addr, size: size, streams: streams, start: func() error {
 		received.mu.Lock()
 		opened := len(received.bytes)
 		received.mu.Unlock()
@@ -43,18 +50,9 @@ func TestBulkBeginsWithOpenStreams(t *testing.T) {
 }
 
 func TestBulkThatMayNotBegin(t *testing.T) {
-	tcp, err := findTransport("tcp-cubic")
-	if err != nil {
-		t.Fatal(err)
-	}
-	l, err := tcp.Listen("127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	go acceptAll(l)
+	tcp, addr := tcpServer(t)
 	refused := errors.New("not now")
-	if _, err := bulk(tcp, clientOptions{addr: l.Addr().String(), size: 1, streams: 1, start: func() error { return refused }}); err != refused {
+	if _, err := bulk(tcp, clientOptions{addr: addr, size: 1, streams: 1, start: func() error { return refused }}); err != refused {
 		t.Errorf("error is %v, want %v", err, refused)
 	}
 }

@@ -275,7 +275,7 @@ func (b *bbr) decide() {
 	if b.rivals.there {
 		gain = b.rivals.gain(b)
 	}
-	if b.phase == startup && b.queue.late-b.base.rtt <= b.slack() { // the latest: a round later it overflows
+	if b.phase == startup && b.queue.newest(b) <= b.slack() { // the latest: a round later it overflows
 		gain = startupGain
 	}
 	window := b.bdp(gain) + b.extra.max() + int(min(2*bbrTick.Seconds()*rate, maxWindow))
@@ -298,7 +298,7 @@ func (b *bbr) firstPace(window int) float64 {
 	if trip == 0 {
 		trip = bbrTick
 	}
-	if b.rate.max() == 0 || b.greeted && b.delivered < 2*int64(window) && b.queue.late-b.base.rtt <= b.slack()/2 {
+	if b.rate.max() == 0 || b.greeted && b.delivered < 2*int64(window) && b.queue.newest(b) <= b.slack()/2 {
 		gain = startupGain
 	}
 	return gain * float64(window) / trip.Seconds()

@@ -21,23 +21,18 @@ const (
 type fullPipe struct {
 	rate   float64
 	rounds int // without growth
-	queued int // rounds with a raised queue
 }
 
+// reached looks at a round: the highest rate so far, whether the application limited it,
+// and whether a queue is raised, which tells without waiting for more rounds.
 func (f *fullPipe) reached(rate float64, limited, queued bool) bool {
-	if queued {
-		f.queued++
-	} else {
-		f.queued = 0
-	}
-	if rate >= startupGrowth*f.rate {
+	switch {
+	case rate >= startupGrowth*f.rate:
 		f.rate, f.rounds = rate, 0
 		return false
-	}
-	if f.queued > 0 {
+	case queued:
 		return true
-	}
-	if !limited {
+	case !limited:
 		f.rounds++
 	}
 	return f.rounds >= startupRounds

@@ -39,7 +39,10 @@ func (q *queueModel) raised(b *bbr) bool { return q.delay(b) > 2*b.slack() }
 
 // full says whether the queue may be overflowing just now. Unlike raised it errs towards
 // yes.
-func (q *queueModel) full(b *bbr) bool { return q.late-b.base.rtt > 2*b.slack() }
+func (q *queueModel) full(b *bbr) bool { return q.newest(b) > 2*b.slack() }
+
+// newest is delay by the latest round trip alone, jitter and all; below 0 before the first.
+func (q *queueModel) newest(b *bbr) time.Duration { return q.late - b.base.rtt }
 
 // slack is a queue that is not worth a reaction: 1/8 of the base round trip, but
 // no less than two packets, the grain of timers, or ACKs that come in groups explain.
