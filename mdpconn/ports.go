@@ -18,9 +18,18 @@ const (
 	portEcho      Port = 7
 )
 
-// Ports given out when any will do. Implementation: above all that stock gives
-// out by itself.
-const firstRandomPort Port = 1 << 16
+// Ports given out when any will do (docs/protocol.md §1). Implementation.
+const (
+	// firstRandomPort is above all that stock gives out by itself.
+	firstRandomPort Port = 1 << 16
+	// endShortPorts ends those that packets name in three bytes, as either end; they
+	// are drawn from while shortDraws draws find one that is free.
+	endShortPorts Port = 1 << 20
+	shortDraws         = 32
+	// recentPorts is how many others are given out before a port is again: a peer
+	// remembers connections that have ended, and looks twice at one in their place.
+	recentPorts = 1 << 15
+)
 
 // A sink is a handler and whether it can be compared with others.
 type sink struct {
@@ -40,7 +49,10 @@ func (s sink) same(o sink) bool {
 // A portTable is the bound ports of a node. Guarded by Node.mu.
 type portTable struct {
 	bound map[Addr]*Socket
-	every map[Port]int // sockets of any SID at a port
+	every map[Port]int // sockets of any SID at a port, and whether it is in recent
+
+	recent []Port // the last that randomPort gave, a ring
+	oldest int    // in recent, once it is full
 }
 
 func (t *portTable) init() {
@@ -72,19 +84,42 @@ func (t *portTable) remove(s *Socket) {
 		return
 	}
 	delete(t.bound, s.local)
-	if t.every[s.local.Port]--; t.every[s.local.Port] == 0 {
-		delete(t.every, s.local.Port)
+	t.release(s.local.Port)
+}
+
+// release undoes a count of every.
+func (t *portTable) release(p Port) {
+	if t.every[p]--; t.every[p] == 0 {
+		delete(t.every, p)
 	}
 }
 
-// randomPort gives a port that nobody bound, for no SID.
+// randomPort gives a port that nobody bound, for no SID, and that it did not give
+// lately.
 func (t *portTable) randomPort() Port {
-	for {
-		p := firstRandomPort + Port(rand.Uint32N(uint32(MaxPort-firstRandomPort)+1))
+	end := endShortPorts
+	for draws := 1; ; draws++ {
+		p := firstRandomPort + Port(rand.Uint32N(uint32(end-firstRandomPort)))
 		if t.every[p] == 0 {
+			t.remember(p)
 			return p
 		}
+		if draws == shortDraws {
+			end = MaxPort + 1
+		}
 	}
+}
+
+// remember keeps a port from being given out again soon.
+func (t *portTable) remember(p Port) {
+	t.every[p]++
+	if len(t.recent) < recentPorts {
+		t.recent = append(t.recent, p)
+		return
+	}
+	t.release(t.recent[t.oldest])
+	t.recent[t.oldest] = p
+	t.oldest = (t.oldest + 1) % recentPorts
 }
 
 // Bind binds a port of an identity of the node. Datagrams to it go to h until
@@ -92,8 +127,8 @@ func (t *portTable) randomPort() Port {
 //
 // The SID of local may be Primary, the node's primary identity, or All, all its
 // identities, those added later too. A port may be bound for one SID and for
-// All: datagrams then go to the socket of their SID. Port 0 is any free one of
-// 2^16 … 2^31-1; a daemon gives them from 257 on.
+// All: datagrams then go to the socket of their SID. Port 0 is any free one from 2^16
+// on, below 2^20 unless hardly one is free there; a daemon gives them from 257 on.
 //
 // An error is a *net.OpError. It unwraps to syscall.EADDRINUSE if the address
 // is bound already or the port is built in (1 key map, 2 link state, 7 echo, and 11

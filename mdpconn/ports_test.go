@@ -10,6 +10,7 @@ import (
 
 	"mesh.example/msp/mdpconn"
 	"mesh.example/msp/mdpconn/memnet"
+	"mesh.example/msp/mdpconn/overlay"
 )
 
 func TestBind(t *testing.T) {
@@ -70,18 +71,21 @@ func TestRandomPorts(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n, _ := newNode(t, memnet.New(memnet.Config{}), mdpconn.Config{})
 		seen := make(map[mdpconn.Port]bool)
-		high := false
+		low, high := false, false
 		for range 1000 {
 			s, _ := bind(t, n, mdpconn.Addr{})
 			p := s.LocalAddr().Port
-			if p < 1<<16 || p > mdpconn.MaxPort || seen[p] {
+			if p < 1<<16 || p >= 1<<20 || seen[p] {
 				t.Fatalf("port %d given out", p)
 			}
+			if n := (overlay.Ports{Destination: uint32(p), Source: 1}).Len() + (overlay.Ports{Destination: 1, Source: uint32(p)}).Len(); n != 8 {
+				t.Fatalf("port %d: %d bytes as destination and as source, with 1 for the other; want 8", p, n)
+			}
 			seen[p] = true
-			high = high || p > 1<<29
+			low, high = low || p < 1<<18, high || p >= 1<<20-1<<18
 		}
-		if !high {
-			t.Error("1000 random ports are all below 2^29")
+		if !low || !high {
+			t.Errorf("1000 random ports: below 2^18 %v, in the highest quarter %v", low, high)
 		}
 	})
 }
