@@ -224,8 +224,12 @@ func earlier(a, b time.Time) time.Time {
 }
 
 // adjustAckRate tells the peer how often to acknowledge: about four times a
-// round trip when much is in flight (MSX-4.5).
+// round trip when much is in flight (MSX-4.5). Otherwise requests and answers soon
+// acknowledge each other.
 func (s *Stream) adjustAckRate() {
+	if s.loss.inFlight < s.cc.Window()/4 {
+		return
+	}
 	packets := min(max(s.cc.Window()/s.cfg.PacketSize/4, defaultAckPackets), 256)
 	delay := min(s.rtt.smoothed/4, s.peer.AckDelay)
 	was := s.ackRate

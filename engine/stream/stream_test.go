@@ -142,6 +142,31 @@ func TestAckRate(t *testing.T) {
 	n.wantAt("a lone message is acknowledged at once", start, 20*time.Millisecond)
 }
 
+// TestRequestsAcknowledge: [MSX-4.5] where requests and answers follow each other fast
+// they carry the ACKs, also if a quarter of the round trip is less than an answer takes.
+func TestRequestsAcknowledge(t *testing.T) {
+	n := newNet(t, 1)
+	n.delay = 20 * time.Microsecond
+	exchange := func() {
+		for side := range n.ends {
+			here, there := n.ends[side], n.ends[1-side]
+			got := len(there.got)
+			here.send(make([]byte, 1000))
+			n.run(time.Second, func() bool { return len(there.got) > got })
+			for thinks := n.now.Add(100 * time.Microsecond); n.step(thinks); {
+			}
+		}
+	}
+	exchange() // of parameters, too
+	before := n.ends[0].stats.PacketsSent + n.ends[1].stats.PacketsSent
+	for range 100 {
+		exchange()
+	}
+	if sent := n.ends[0].stats.PacketsSent + n.ends[1].stats.PacketsSent - before; sent > 210 {
+		t.Errorf("%d packets for 100 requests and answers", sent)
+	}
+}
+
 // TestFlowControl: [MSX-5.1], [MSX-5.2] a reader who does not read holds the
 // sender, at the window; when he reads on it goes on.
 func TestFlowControl(t *testing.T) {
