@@ -39,7 +39,7 @@ type Conn struct {
 	listener *Listener // nil if dialled
 	tenancy  tenancy
 
-	m *msp.Conn // loop-owned, save for the addresses, which are constant
+	m *msp.Conn // turn-owned, save for the addresses, which are constant
 
 	mu sync.Mutex
 	// Guarded by mu.
@@ -187,8 +187,7 @@ func (c *Conn) Stats() (s msp.Stats) {
 	return s
 }
 
-// pump moves messages and news between the machine and the application. It runs
-// on the loop.
+// pump moves messages and news between the machine and the application, in a turn.
 func (c *Conn) pump(now time.Time) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -299,7 +298,7 @@ func (c *Conn) endLocked(now time.Time, err error) {
 	c.watcher.wakeLocked()
 }
 
-// fail ends the connection for the application, on the loop.
+// fail ends the connection for the application, in a turn.
 func (c *Conn) fail(err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -20,8 +20,8 @@ func (e *Engine) HandleDown(err error) {
 			m.Fail()
 		})
 	})
+	e.wakeLocked()
 	e.mu.Unlock()
-	e.signal()
 }
 
 // HandleUp lets listeners follow their sockets, whose identity may be another

@@ -12,7 +12,7 @@ import (
 )
 
 const (
-	inboxLimit     = 4096                  // datagrams waiting for the loop; more are dropped and counted
+	inboxLimit     = 4096                  // datagrams waiting for a turn; more are dropped and counted
 	announceDelay  = 10 * time.Millisecond // an early Dial waits so long for the first message
 	defaultBacklog = 128
 )
@@ -20,9 +20,10 @@ const (
 // An Engine runs the connections of one node. All its methods, and those of its
 // connections and listeners, may be called concurrently.
 //
-// One goroutine, the loop, owns the state machine and all that is marked
-// loop-owned. Others reach it by the inbox, by the list of connections that
-// want its attention, and by functions to run on it. No one waits while
+// Whoever has the turn owns the state machine and all that is marked turn-owned:
+// one goroutine, the loop, when something is due, or whoever has brought something
+// and finds that nobody has the turn. The others leave what they bring in the inbox, in
+// the list of connections that want attention, or as functions to run. No one waits while
 // holding a mutex. Lock order: Conn.mu, Listener.mu,
 // portTable.mu, Engine.mu, the node's.
 type Engine struct {
@@ -32,11 +33,12 @@ type Engine struct {
 	done  chan struct{} // closed when the loop has ended
 	ports portTable
 
-	// Loop-owned.
+	// Turn-owned.
 	mux       *msp.Mux
 	emit      msp.Emit           // puts a packet into out
 	out       []mdpconn.Datagram // emitted in this turn
 	timer     *time.Timer
+	timerAt   time.Time // when it fires, or has fired
 	lingering lingerList
 	down      error    // while what carries the datagrams is gone
 	spare     struct { // what inbox and ready change places with
@@ -46,6 +48,8 @@ type Engine struct {
 
 	mu sync.Mutex
 	// Guarded by mu.
+	taken   bool // somebody has the turn
+	wanted  bool // something came up since they took it
 	inbox   []arrival
 	opening map[mdpconn.Port]int  // ports at which Listen has begun
 	held    []arrival             // what came for these meanwhile
@@ -116,8 +120,14 @@ func (e *Engine) receive(batch []mdpconn.Datagram, unbound bool) {
 	for i := range batch {
 		e.arriveLocked(arrival{Datagram: batch[i], unbound: unbound})
 	}
+	alone := len(batch) == 1
+	if !alone {
+		e.wakeLocked()
+	}
 	e.mu.Unlock()
-	e.signal()
+	if alone { // perhaps a request, or an answer; while many come, one reads and one takes turns
+		e.step()
+	}
 }
 
 func (e *Engine) arriveLocked(a arrival) {
@@ -132,7 +142,7 @@ func (e *Engine) arriveLocked(a arrival) {
 	}
 }
 
-// forgetArrivalsLocked drops what waits for the loop, and for listeners.
+// forgetArrivalsLocked drops what waits for a turn, and for listeners.
 func (e *Engine) forgetArrivalsLocked() {
 	for _, list := range []*[]arrival{&e.inbox, &e.held} {
 		for i := range *list {
@@ -161,29 +171,35 @@ func (e *Engine) opens(port mdpconn.Port) (opened func()) {
 		for _, a := range held {
 			e.arriveLocked(a)
 		}
+		e.wakeLocked()
 		e.mu.Unlock()
-		e.signal()
 	}
 }
 
-// signal makes the loop take a turn.
-func (e *Engine) signal() {
-	select {
-	case e.wake <- struct{}{}:
-	default:
-	}
-}
-
-// attend makes the loop look after c. The caller holds c.mu.
+// attend has a turn look after c. The caller holds c.mu.
 func (e *Engine) attend(c *Conn) {
-	if c.attended {
-		return
-	}
-	c.attended = true
 	e.mu.Lock()
-	e.ready = append(e.ready, c)
+	defer e.mu.Unlock()
+	e.enlistLocked(c)
+	e.wakeLocked()
+}
+
+// attendNow is attend, at once if it can be. The caller holds c.mu, which is unlocked
+// meanwhile.
+func (e *Engine) attendNow(c *Conn) {
+	e.mu.Lock()
+	e.enlistLocked(c)
 	e.mu.Unlock()
-	e.signal()
+	c.mu.Unlock()
+	e.step()
+	c.mu.Lock()
+}
+
+func (e *Engine) enlistLocked(c *Conn) {
+	if !c.attended {
+		c.attended = true
+		e.ready = append(e.ready, c)
+	}
 }
 
 // drains lets Drain wait for c, until forgets is called.
@@ -199,19 +215,19 @@ func (e *Engine) forgets(c *Conn) {
 	delete(e.leaving, c)
 }
 
-// post runs f on the loop, later. It reports false if the engine is closed.
+// post runs f in a turn, later. It reports false if the engine is closed.
 func (e *Engine) post(f func(now time.Time)) bool {
 	e.mu.Lock()
-	closing := e.closing
-	if !closing {
-		e.calls = append(e.calls, f)
+	defer e.mu.Unlock()
+	if e.closing {
+		return false
 	}
-	e.mu.Unlock()
-	e.signal()
-	return !closing
+	e.calls = append(e.calls, f)
+	e.wakeLocked()
+	return true
 }
 
-// call runs f on the loop and waits for it. It fails with [net.ErrClosed].
+// call runs f in a turn and waits for it. It fails with [net.ErrClosed].
 func (e *Engine) call(f func(now time.Time)) error {
 	ran := make(chan struct{})
 	if !e.post(func(now time.Time) { f(now); close(ran) }) {
@@ -234,8 +250,8 @@ func (e *Engine) call(f func(now time.Time)) error {
 func (e *Engine) Close() error {
 	e.mu.Lock()
 	e.closing = true
+	e.wakeLocked()
 	e.mu.Unlock()
-	e.signal()
 	<-e.done
 	return nil
 }

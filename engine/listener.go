@@ -20,7 +20,7 @@ type Listener struct {
 	e    *Engine
 	port *port
 
-	m *msp.Listener // loop-owned
+	m *msp.Listener // turn-owned
 
 	mu sync.Mutex
 	// Guarded by mu.
@@ -131,7 +131,7 @@ func (l *Listener) Accept(ctx context.Context) (*Conn, error) {
 }
 
 // connEnded takes a connection that was reset before anyone accepted it out of
-// the queue, unless it has something to read. It runs on the loop; the caller
+// the queue, unless it has something to read. It runs in a turn; the caller
 // holds c.mu.
 func (l *Listener) connEnded(c *Conn) {
 	if c.in.Ready() || c.eof {

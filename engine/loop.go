@@ -9,9 +9,7 @@ import (
 	"mesh.example/msp/mdpconn"
 )
 
-// loop owns the state machine. In each turn it takes what has arrived and what
-// applications want, lets the machine act, tells applications the news, and
-// sends what is due.
+// loop takes a turn whenever there is something to do.
 func (e *Engine) loop() {
 	defer close(e.done)
 	defer e.timer.Stop()
@@ -20,20 +18,81 @@ func (e *Engine) loop() {
 		case <-e.wake:
 		case <-e.timer.C:
 		}
-		for more := true; more; {
+		for more := true; more && e.enter(); {
 			now := time.Now()
-			if closing := e.takeWork(now); closing {
+			left, closing := e.turn(now)
+			if closing {
 				e.abandon(now)
-				return
+				return // nobody takes a turn any more
 			}
-			if more = e.turn(now); !more {
-				e.armTimer(now)
-			}
+			more = e.leave(left)
 		}
 	}
 }
 
-// takeWork moves everything that waits for the loop into the machine.
+// step takes a turn at once on the caller's goroutine, which spares it to wait for the
+// loop's, if nobody has it. What is left then is the loop's. The caller holds no lock.
+func (e *Engine) step() {
+	if !e.enter() {
+		return
+	}
+	if left, closing := e.turn(time.Now()); e.leave(left || closing) {
+		e.signal()
+	}
+}
+
+// enter takes the turn. If somebody has it already, it is for them to see what has come up.
+func (e *Engine) enter() bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.taken {
+		e.wanted = true
+		return false
+	}
+	e.taken = true
+	return true
+}
+
+// leave gives the turn back, and reports whether there must be another.
+func (e *Engine) leave(more bool) (again bool) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	again = more || e.wanted
+	e.taken, e.wanted = false, false
+	return again
+}
+
+// wakeLocked has somebody see what has come up.
+func (e *Engine) wakeLocked() {
+	if e.taken {
+		e.wanted = true
+	} else {
+		e.signal()
+	}
+}
+
+// signal wakes the loop.
+func (e *Engine) signal() {
+	select {
+	case e.wake <- struct{}{}:
+	default:
+	}
+}
+
+// turn takes what has arrived and what applications want, lets the machine act, tells
+// applications the news, and sends what is due. More is left for another turn if so much
+// was sent that it should hear first what has arrived meanwhile.
+func (e *Engine) turn(now time.Time) (more, closing bool) {
+	if closing = e.takeWork(now); closing {
+		return false, true
+	}
+	if more = e.act(now); !more {
+		e.armTimer(now)
+	}
+	return more, false
+}
+
+// takeWork moves everything that waits for a turn into the machine.
 func (e *Engine) takeWork(now time.Time) (closing bool) {
 	e.mu.Lock()
 	inbox, news, calls, ready := e.inbox, e.news, e.calls, e.ready
@@ -74,9 +133,9 @@ func (e *Engine) takeWork(now time.Time) (closing bool) {
 	return closing
 }
 
-// turn lets the machine act until nothing is left to do at now, or it has sent so
+// act lets the machine act until nothing is left to do at now, or it has sent so
 // much that it should hear first what has arrived meanwhile: then there is more.
-func (e *Engine) turn(now time.Time) (more bool) {
+func (e *Engine) act(now time.Time) (more bool) {
 	e.mux.Advance(now)
 	for !more {
 		for m := e.mux.NextEvent(); m != nil; m = e.mux.NextEvent() {
@@ -107,12 +166,15 @@ func (e *Engine) event(now time.Time, m *msp.Conn) {
 // flush sends what the machine has emitted.
 func (e *Engine) flush() { e.out = sendAll(e.node, e.out) }
 
+// armTimer has the loop take a turn when something is due. A timer that fires too early
+// stays as it is, as moving it is dearer than a turn for nothing now and then: a request and
+// its answer move what is due to and fro.
 func (e *Engine) armTimer(now time.Time) {
 	at := e.lingering.next(e.mux.NextTimeout())
-	if at.IsZero() {
-		e.timer.Stop()
+	if at.IsZero() || e.timerAt.After(now) && !at.Before(e.timerAt) {
 		return
 	}
+	e.timerAt = at
 	e.timer.Reset(max(at.Sub(now), 0))
 }
 
@@ -125,7 +187,7 @@ func (e *Engine) abandon(now time.Time) {
 		m.Stop()
 	})
 	e.mux.Listeners(func(l *msp.Listener) { l.User.(*Listener).fail(net.ErrClosed) })
-	for e.turn(now) {
+	for e.act(now) {
 	}
 	e.lingering.release(now.Add(portLinger))
 	e.mu.Lock()

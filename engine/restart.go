@@ -29,8 +29,8 @@ func (e *Engine) HandleRestart(local, remote mdpconn.SID, boot int64) {
 			Local: mdpconn.Addr{SID: local}, Remote: mdpconn.Addr{SID: remote}, Made: boot,
 		}})
 	}
+	e.wakeLocked()
 	e.mu.Unlock()
-	e.signal()
 }
 
 // HandleRestart has the next Processing close the sockets that are connected to

@@ -18,10 +18,10 @@ func (e *Engine) HandleGone(local, remote mdpconn.SID) {
 	e.tell(func(time.Time) { e.mux.Gone(local, remote) })
 }
 
-// tell runs news of the node on the loop, before anything else.
+// tell runs news of the node in the next turn, before anything else.
 func (e *Engine) tell(news func(now time.Time)) {
 	e.mu.Lock()
 	e.news = append(e.news, news)
+	e.wakeLocked()
 	e.mu.Unlock()
-	e.signal()
 }

@@ -95,8 +95,12 @@ func (c *Conn) sendLocked(b []byte) error {
 	copy(buf[msp.HeaderLen:], b)
 	c.out = append(c.out, buf)
 	c.outSize += len(buf)
-	c.flushed = false
-	c.e.attend(c)
+	if alone := c.flushed; alone { // perhaps a request, or an answer, that somebody waits for
+		c.flushed = false
+		c.e.attendNow(c)
+	} else {
+		c.e.attend(c)
+	}
 	return nil
 }
 
