@@ -187,12 +187,23 @@ func (c *Conn) Stats() (s msp.Stats) {
 	return s
 }
 
-// pump moves messages and news between the machine and the application, in a turn.
-func (c *Conn) pump(now time.Time) {
+// heed does what the application wants of the connection, in a turn.
+func (c *Conn) heed(now time.Time) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.attended = false
 	c.pumpRequestsLocked()
+	c.pumpLocked(now)
+}
+
+// pump moves messages and news between the machine and the application, in a turn.
+func (c *Conn) pump(now time.Time) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.pumpLocked(now)
+}
+
+func (c *Conn) pumpLocked(now time.Time) {
 	c.m.Consumed(c.in.Consumed())
 	c.pumpOutLocked()
 	c.pumpInLocked()
@@ -214,6 +225,9 @@ func (c *Conn) pumpRequestsLocked() {
 }
 
 func (c *Conn) pumpOutLocked() {
+	if c.stopping {
+		return // no more of it, nor an end in order
+	}
 	sent := 0
 	for sent < len(c.out) && c.m.Room() > 0 && c.m.Queue(c.out[sent]) == nil {
 		c.outSize -= len(c.out[sent])

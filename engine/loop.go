@@ -124,7 +124,7 @@ func (e *Engine) takeWork(now time.Time) (closing bool) {
 		f(now)
 	}
 	for _, c := range ready {
-		c.pump(now)
+		c.heed(now)
 	}
 
 	clear(inbox)
@@ -152,7 +152,8 @@ func (e *Engine) act(now time.Time) (more bool) {
 	return more
 }
 
-// event tells the application of m's news.
+// event tells the application of m's news. What it wants in turn is for the next one: who is
+// called and ends the connection at once answers the caller first.
 func (e *Engine) event(now time.Time, m *msp.Conn) {
 	c, _ := m.User.(*Conn)
 	if c == nil {

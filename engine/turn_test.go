@@ -2,8 +2,11 @@ package engine
 
 import (
 	"context"
+	"errors"
+	"syscall"
 	"testing"
 	"testing/synctest"
+	"time"
 )
 
 // TestLoneWriteLeavesAtOnce: what is written while nothing is on its way is sent when Write
@@ -77,6 +80,54 @@ func TestTurnTakenByOthers(t *testing.T) {
 		<-ran
 		if e.enter() && e.leave(false) {
 			t.Error("something came up, and nothing did")
+		}
+	})
+}
+
+// TestAcceptedIsAnsweredFirst: a connection that is aborted as soon as it is accepted has
+// been connected, to the caller; it was not refused.
+func TestAcceptedIsAnsweredFirst(t *testing.T) {
+	inLab(t, func(l *lab) {
+		ln := l.listen(80, ListenConfig{})
+		synctest.Wait()
+		e := Of(l.there)
+		if !e.enter() {
+			t.Fatal("somebody has the turn")
+		}
+		type result struct {
+			*Conn
+			err error
+		}
+		dialled := make(chan result)
+		go func() {
+			c, err := l.dial(80)
+			dialled <- result{c, err}
+		}()
+		time.Sleep(10 * time.Millisecond) // the call waits for the turn
+		now := time.Now()
+		e.takeWork(now)
+		m := e.mux.NextEvent()
+		if m == nil {
+			t.Fatal("nobody called")
+		}
+		e.event(now, m)
+		c, err := ln.Accept(context.Background())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := c.Abort(); err != nil {
+			t.Fatal(err)
+		}
+		e.event(now, m) // the machine may have more to tell
+		e.act(now)
+		e.leave(false)
+		e.signal()
+		d := <-dialled
+		if d.err != nil {
+			t.Fatalf("Dial: %v", d.err)
+		}
+		if _, err := d.Read(make([]byte, 1)); !errors.Is(err, syscall.ECONNRESET) {
+			t.Errorf("Read: %v, want a reset", err)
 		}
 	})
 }
