@@ -51,6 +51,7 @@ type bbr struct {
 	// The model of the path.
 	rate  cycleMax // bytes per second that the bottleneck passes
 	base  baseRTT
+	least time.Duration // of full packets, in startup; 0: none yet
 	extra aggregation
 	loss  lossModel
 	queue queueModel
@@ -71,6 +72,7 @@ type bbr struct {
 	full        fullPipe
 	probe       rttProbe
 	sharing     sharing
+	others      time.Duration // until then others are taken to be there (bbr_share.go)
 	rivals      rivalry
 
 	// Bounds that congestion sets.
@@ -164,8 +166,11 @@ func (b *bbr) EndAck(now time.Time, rtt time.Duration, inFlight int) {
 	b.inFlight = max(inFlight, 0)
 	s, ok := b.take()
 	if rtt > 0 {
-		b.base.add(t, rtt, b.base.rtt/32)
+		b.base.add(t, rtt, b.near())
 		b.queue.add(rtt)
+		if b.phase == startup && b.newest.Bytes > b.packet/2 && (b.least == 0 || rtt < b.least) {
+			b.least = rtt
+		}
 	}
 	if ok {
 		b.learn(t, s)

@@ -44,7 +44,7 @@ func (b *bbr) probeRound(t time.Duration, s sample, congested bool) {
 	switch b.phase {
 	case startup:
 		if b.full.reached(b.rate.max(), s.limited, b.queue.raised(b)) || congested {
-			b.enter(drain, drainGain)
+			b.leaveStartup()
 		}
 	case up:
 		if congested || b.phaseRounds >= upRounds {
@@ -55,6 +55,13 @@ func (b *bbr) probeRound(t time.Duration, s sample, congested bool) {
 	case share:
 		b.shareRound(t)
 	}
+}
+
+// leaveStartup begins to use the base. That of small packets, as of a handshake, is
+// shorter than that of full ones by what one takes, where that counts.
+func (b *bbr) leaveStartup() {
+	b.base.rtt = max(b.base.rtt, min(b.least, b.base.rtt+b.coarse()))
+	b.enter(drain, drainGain)
 }
 
 // cruiseRound ends cruising when it is time to probe for more; while a queue
@@ -81,7 +88,7 @@ func (b *bbr) step(t time.Duration) {
 	}
 	switch b.phase {
 	case drain:
-		if b.inFlight <= b.settled()+2*b.packet {
+		if b.inFlight <= b.settled()+min(2*b.packet, b.bdp(settledQueue)) {
 			b.cycleAt = t
 			b.enterCruise(t)
 		}

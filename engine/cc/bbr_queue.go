@@ -55,6 +55,26 @@ func (b *bbr) slack() time.Duration {
 	return s
 }
 
+// coarse is how long a full packet takes, at most 1/8 of the base, where the path holds so
+// few that a single one shows in the round trip; elsewhere 0.
+func (b *bbr) coarse() time.Duration {
+	one := durationOf(float64(b.packet), max(b.rate.max(), minRate))
+	if one < b.base.rtt/16 {
+		return 0
+	}
+	return min(one, b.base.rtt/8)
+}
+
+// near is how much above the base a round trip may be to show that the base still holds.
+// Who is alone need not look closer than packets let him: that would leave the path empty.
+func (b *bbr) near() time.Duration {
+	near := b.base.rtt / 32
+	if b.last < b.others || b.rivals.there {
+		return near
+	}
+	return max(near, 2*b.coarse())
+}
+
 // An aggregation is how many bytes ACKs have brought beyond what the rate brings
 // in the time: with so much less in flight, the path would run dry between batches.
 type aggregation struct {

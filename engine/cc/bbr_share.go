@@ -15,6 +15,8 @@ const (
 	shareGain    = 0.5 // of the correction, in a round: it shows two rounds later
 	shareLeast   = 0.8 // of the rate, in a round: a pause of a host shall not undo it
 	shareCalm    = 4   // rounds without a queue that end it
+
+	sharedFor = 30 * time.Second // after it, others are taken to be there still
 )
 
 type sharing struct {
@@ -33,6 +35,7 @@ func (b *bbr) enterShare(t time.Duration) {
 // steer sets the rate of the next round.
 func (b *bbr) steer() {
 	s := &b.sharing
+	b.others = b.last + sharedFor
 	base := b.base.rtt.Seconds()
 	step := shareGain * sharePackets * float64(b.packet) / base
 	if over := (b.queue.delay(b) - b.slack()).Seconds(); over > 0 {

@@ -236,3 +236,48 @@ func TestNoAllocation(t *testing.T) {
 		}
 	}
 }
+
+// radio is a slow path that holds nine packets.
+var radio = simPath{bits: 250e3, rtt: 400 * ms, queue: 1, loss: 0.05, packet: 1500}
+
+// TestFewPackets: where a path holds few packets, one of them in the queue is no reason to
+// look for the base round trip, which would leave the path empty, nor to take it for
+// others' queue; and the base that a small handshake gave is that of full packets.
+func TestFewPackets(t *testing.T) {
+	const seeds, last, step = 8, 60 * time.Second, 10 * ms
+	one := durationOf(float64(radio.packet), radio.bits/8)
+	stays, short := make(map[phase]float64), 0
+	for seed := range uint64(seeds) {
+		s := newSim(radio, seed)
+		f := s.flow(nil)
+		f.greet(0, seed)
+		s.run(radio.rtt)
+		for s.now < last {
+			s.run(s.now + step)
+			b := f.cc.(*bbr)
+			stays[b.phase] += step.Seconds() / last.Seconds() / seeds
+			if b.phase == cruise && b.base.rtt < radio.rtt+one*9/10 {
+				short++
+			}
+		}
+	}
+	if short > 0 {
+		t.Errorf("cruises with a base below that of full packets, %v, for %v", radio.rtt+one, time.Duration(short)*step)
+	}
+	if stays[probeRTT] > 0.03 || stays[share] > 0.06 {
+		t.Errorf("%.3f of the time probing the round trip, want 0.03 at most; %.3f sharing, want 0.06", stays[probeRTT], stays[share])
+	}
+}
+
+// TestNearAlone: where others send too, a packet in the queue is no base round trip.
+func TestNearAlone(t *testing.T) {
+	b := newBBR(1500, 400*ms, 1)
+	b.rate.add(30e3)
+	if got := b.near(); got < 80*ms {
+		t.Errorf("alone, %v above the base passes for it, want about two packets of 50 ms", got)
+	}
+	b.enterShare(0)
+	if got := b.near(); got != b.base.rtt/32 {
+		t.Errorf("among others, %v above the base passes for it, want %v", got, b.base.rtt/32)
+	}
+}
