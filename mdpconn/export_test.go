@@ -72,3 +72,6 @@ func (n *Node) CloseSession(remote SID) {
 	c.item(session.AppendClose(nil))
 	c.flush([]target{{endpoint: to}}, time.Now())
 }
+
+// AddLink adds a link as one is added when an interface comes up.
+func (n *Node) AddLink(l Link) error { return n.addLink(&nodeLink{link: l}) }

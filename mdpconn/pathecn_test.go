@@ -157,10 +157,12 @@ func TestECNMarks(t *testing.T) {
 	})
 }
 
+// A bareLink is a link that does not know of codepoints.
+type bareLink struct{ mdpconn.Link }
+
 // TestECNNotOffered: [MSX-11.4] nothing may be marked where one of the two does not want it, or
 // has a link that does not know of it, or there are no session keys.
 func TestECNNotOffered(t *testing.T) {
-	type bareLink struct{ mdpconn.Link }
 	for _, c := range []struct {
 		name         string
 		a, b         mdpconn.Config
@@ -199,6 +201,30 @@ func TestECNNotOffered(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestECNEndsWithALaterLink: [MSX-11.4] the peer hears at once of a link that came later and
+// does not tell of marks, once, and has nothing marked from then on.
+func TestECNEndsWithALaterLink(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		network := memnet.New(memnet.Config{Impairment: memnet.Impairment{Delay: 10 * time.Millisecond}})
+		c := meet(t, network, mdpconn.Config{}, mdpconn.Config{})
+		if codes, _ := c.bulk(t, 10*time.Second); codes[mdpconn.ECT0] == 0 {
+			t.Fatalf("arrived %v", codes)
+		}
+		before := c.b.Stats().Sessions.Offers
+		if err := c.b.AddLink(bareLink{network.Link()}); err != nil {
+			t.Fatal(err)
+		}
+		c.bulk(t, 100*time.Millisecond)
+		tp := recordMarkable(t, network, 0)
+		if codes, _ := c.bulk(t, time.Minute); tp.packets+tp.pings > 0 || codes[mdpconn.NotECT] < 5000 {
+			t.Errorf("%d packets and %d pings may be marked; arrived %v", tp.packets, tp.pings, codes)
+		}
+		if n := c.b.Stats().Sessions.Offers - before; n != 1 {
+			t.Errorf("%d offers, want 1", n)
+		}
+	})
 }
 
 // TestECNBlackHole: [MSX-11.5] where packets that may be marked stop passing, they go

@@ -103,7 +103,9 @@ func (s *sessions) standing(p pair, now time.Time) (st standing) {
 	if current == nil {
 		return standing{}
 	}
-	return standing{true, current.Worn(now), current.SendCompact(), current.ECN()}
+	// The peer is to hear of a link that came later and does not tell of marks.
+	stale := current.Own().Capabilities.ECN && !s.ecn.Load()
+	return standing{true, stale || current.Worn(now), current.SendCompact(), current.ECN()}
 }
 
 // advance ends what has had its time, and tells when to do so again; zero: not.

@@ -75,8 +75,9 @@ func parseControl(control []byte) (segment int, ecn ECN) {
 }
 
 // ecnEnds reports whether an error of a write with a codepoint says that no other
-// will pass: EINVAL or the like if none ever passed, as of a kernel or a container
-// that does not let programs choose it.
+// will pass, if the same packets pass without: EINVAL or the like if none ever passed,
+// as of a kernel or a container that does not let programs choose it. A firewall gives
+// EPERM too, for the packets themselves.
 func ecnEnds(err error, worked bool) bool {
 	return !worked && (errors.Is(err, syscall.EINVAL) || errors.Is(err, syscall.EPERM) ||
 		errors.Is(err, syscall.EACCES) || errors.Is(err, syscall.EOPNOTSUPP))

@@ -93,16 +93,18 @@ func TestECNReadBack(t *testing.T) {
 	}
 }
 
-// A refusingConn is a socket whose kernel refuses what is written with a codepoint.
+// A refusingConn is a socket whose kernel refuses what is written with a codepoint,
+// or all that is written.
 type refusingConn struct {
 	syscall.RawConn
 	link    *udpLink
 	err     syscall.Errno
+	all     bool
 	refused int
 }
 
 func (c *refusingConn) Write(f func(uintptr) bool) error {
-	if c.link.ecn.sends.Load() {
+	if c.all || c.link.ecn.sends.Load() {
 		c.refused++
 		return os.NewSyscallError("sendmsg", c.err)
 	}
@@ -132,6 +134,32 @@ func TestECNRefused(t *testing.T) {
 		}
 		if from.ECN() || !from.offload.sends.Load() || raw.refused != 1 {
 			t.Errorf("codepoints are on: %v, segmentation is: %v, %d refused", from.ECN(), from.offload.sends.Load(), raw.refused)
+		}
+	}
+}
+
+// TestECNAndFirewall: that a firewall refuses the first packets to somebody is no
+// reason to send others without codepoints.
+func TestECNAndFirewall(t *testing.T) {
+	for _, packets := range []int{1, 20} {
+		from, to := ecnPair(t, "127.0.0.1:0")
+		raw := from.raw
+		from.raw = &refusingConn{RawConn: raw, link: from, err: unix.EPERM, all: true}
+		var all []Packet
+		for i := range packets {
+			all = append(all, Packet{Addr: to.local, Data: bytes.Repeat([]byte{byte(i)}, 300), ECN: ECT0})
+		}
+		if k, err := from.WritePackets(all); k != 0 || !errors.Is(err, unix.EPERM) {
+			t.Fatalf("%d of %d written, %v; want none, %v", k, packets, err, unix.EPERM)
+		}
+		from.raw = raw
+		if k, err := from.WritePackets(all); k != packets || err != nil {
+			t.Fatalf("%d of %d written, %v", k, packets, err)
+		}
+		for i, got := range read(t, to, packets) {
+			if got.ECN != ECT0 {
+				t.Errorf("packet %d of %d: %v, want %v", i, packets, got.ECN, ECT0)
+			}
 		}
 	}
 }

@@ -40,7 +40,7 @@ var messageWriters = sync.Pool{New: func() any {
 func (u *udpLink) writeSeveral(ps []Packet) (done int, err error) {
 	w := messageWriters.Get().(*messageWriter)
 	defer messageWriters.Put(w)
-	for single := 0; done < len(ps); { // packets up to single go one by one
+	for single, bare := 0, -1; done < len(ps); { // packets up to single go one by one
 		rest, join, ecn := ps[done:], u.offload.sends.Load(), u.ecn.sends.Load()
 		if done < single {
 			rest, join = ps[done:single], false
@@ -60,7 +60,11 @@ func (u *udpLink) writeSeveral(ps []Packet) (done int, err error) {
 		}
 		if ecn && ecnEnds(err, u.ecn.worked.Load()) {
 			u.ecn.sends.Store(false)
+			bare = done
 			continue
+		}
+		if bare == done { // nor do they pass without: that was not it
+			u.ecn.sends.Store(true)
 		}
 		if w.counts[0] == 1 {
 			return done, err

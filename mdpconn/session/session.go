@@ -112,7 +112,8 @@ func (s *Session) State() State { return s.state }
 // Cipher gives the cipher agreed on.
 func (s *Session) Cipher() Cipher { return s.cipher }
 
-// Peer gives what the peer has told in its hello.
+// Own gives what this side has told in its hello, Peer what the peer has.
+func (s *Session) Own() Payload  { return s.own }
 func (s *Session) Peer() Payload { return s.peer }
 
 // Keys gives the keys, nil if the session has ended. Who has them may go on
