@@ -74,6 +74,7 @@ type bbr struct {
 	sharing     sharing
 	others      time.Duration // until then others are taken to be there (bbr_share.go)
 	rivals      rivalry
+	tenure      tenure
 
 	// Bounds that congestion sets.
 	inflightHi int     // bytes that a probe found to be too much; 0: none
@@ -120,6 +121,7 @@ func (b *bbr) Sent(now time.Time, p *Packet, n, inFlight int) {
 // of the round trip, which idleness has made.
 func (b *bbr) restart(t time.Duration) {
 	b.base.seen = t
+	b.tenure = 0
 	switch b.phase {
 	case probeRTT:
 		b.leaveProbeRTT(t)
@@ -213,6 +215,7 @@ func (b *bbr) endRound(t time.Duration, s sample) {
 	b.rounds++
 	b.phaseRounds++
 	b.queue.endRound()
+	b.tenure.endRound(s.limited)
 	if b.rateCount > 0 {
 		b.latest = b.rateSum / float64(b.rateCount)
 		b.rateSum, b.rateCount = 0, 0

@@ -148,7 +148,7 @@ func drive(t *testing.T, c Controller, ops []byte) {
 	var flying, gone []Packet
 	for ; len(ops) >= 2; ops = ops[2:] {
 		op, arg := ops[0], int(ops[1])
-		switch op % 9 {
+		switch op % 11 {
 		case 0, 8:
 			flying = append(flying, Packet{})
 			c.Sent(now, &flying[len(flying)-1], max(1, size*arg/255), inFlight)
@@ -159,7 +159,7 @@ func drive(t *testing.T, c Controller, ops []byte) {
 			}
 			i := arg % len(flying)
 			inFlight -= flying[i].Bytes
-			if op%9 == 1 {
+			if op%11 == 1 {
 				c.Acked(now, &flying[i])
 			} else {
 				c.Lost(now, &flying[i])
@@ -177,6 +177,12 @@ func drive(t *testing.T, c Controller, ops []byte) {
 			c.EndAck(now, time.Duration(arg)*time.Duration(arg)*100*time.Microsecond, inFlight)
 		case 6:
 			c.AppLimited(now, inFlight)
+		case 9:
+			c.Take(float64(arg * arg * arg))
+		case 10:
+			if got := c.Yield(); got < 0 || math.IsNaN(got) || c.Held() != 0 {
+				t.Fatalf("yielded %v, and holds %v: %v", got, c.Held(), c)
+			}
 		case 7:
 			now = now.Add(time.Duration(arg-8) * time.Duration(arg) * 10 * time.Microsecond)
 			if arg == 255 {

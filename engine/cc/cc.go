@@ -31,6 +31,18 @@ type Controller interface {
 	// SetPacketSize tells the size of full packets from now on. The size
 	// given to the constructor holds until then. Less than 1 counts as 1.
 	SetPacketSize(n int)
+	// Held is the rate in bytes per second that the connection holds of a path that
+	// is used up: 0 unless the path, and not the application, has limited it for a while.
+	Held() float64
+
+	// Take raises the rate by what a connection on the same path, between the
+	// same two nodes, has yielded.
+	Take(rate float64)
+
+	// Yield gives up what is Held, and returns it. The connection begins anew, as
+	// if nothing had been sent.
+	Yield() float64
+
 	// Window is the most bytes to have in flight, at least two full packets.
 	Window() int
 	// Rate is the bytes per second at which packets are to leave (see Pacer);

@@ -195,6 +195,12 @@ func (c *cubic) AppLimited(now time.Time, inFlight int) {
 	c.appLimited(inFlight)
 }
 
+// CUBIC holds nothing: RFC 9438 knows no other connections.
+
+func (c *cubic) Held() float64  { return 0 }
+func (c *cubic) Take(float64)   {}
+func (c *cubic) Yield() float64 { return 0 }
+
 func (c *cubic) Window() int {
 	return int(min(max(c.cwnd, cubicMinPackets)*float64(c.packet), maxWindow))
 }

@@ -18,13 +18,14 @@
 //
 //	any but startup ──(5 s without seeing the base round trip)──► probe-rtt ──(200 ms)──► back
 //
-// Three things are ours. Loss is a signal only with a queue: random loss does not slow us,
+// Four things are ours. Loss is a signal only with a queue: random loss does not slow us,
 // and what is lost of a sample is credited to the rate (bbr_loss.go). Where the queue
 // shows that others send too, each steers to the same few packets in it, which makes
 // the rates equal within some tens of round trips and keeps the queue short for all
 // (bbr_share.go). Beside a sender that fills the queue until it overflows, that would
 // starve; there we keep to our rate with a window that leaves the other as much
-// (bbr_rivals.go).
+// (bbr_rivals.go). What a connection leaves that has nothing more to send, others between
+// the same two nodes take over at once (bbr_handover.go).
 //
 // NewCubic makes the conventional one, RFC 9438 with HyStart++ (RFC 9406).
 //

@@ -377,6 +377,9 @@ func (c *Conn) Fail() {
 func (c *Conn) end(cause Cause) {
 	c.delivered, c.flushed = c.Delivered(), c.Flushed()
 	c.cause = cause
+	if c.x != nil && (cause == Finished || cause == Reset || cause == Aborted) {
+		c.handOver()
+	}
 	c.drop(cause == Aborted || c.discard || c.probation)
 	if c.x != nil && (cause == Reset || cause == TimedOut) {
 		c.peer.doubt()

@@ -286,8 +286,12 @@ func (c *Conn) advanceExtended(now time.Time) {
 		c.settleExtended(now)
 	}
 	c.pingIfSilent(now)
-	if c.cause == Open {
-		c.x.Advance(now)
+	if c.cause != Open {
+		return
+	}
+	c.x.Advance(now)
+	if c.x.Leaves() {
+		c.handOver()
 	}
 }
 

@@ -59,6 +59,7 @@ func (s *Stream) asking(now time.Time, b []byte) []byte {
 	s.loss.sent(p, now)
 	s.pacer.Sent(now, len(b)-start, s.cc.Rate())
 	s.probes = max(s.probes-1, 0)
+	s.handover.sent(s, now)
 	return b
 }
 
@@ -200,12 +201,14 @@ func (s *Stream) Advance(now time.Time) {
 		s.secondAt = time.Time{}
 		s.probes++
 	}
+	s.handover.advance(s, now)
 }
 
 // NextTimeout returns when Advance has something to do, or Output when it had
 // nothing; zero if never.
 func (s *Stream) NextTimeout() time.Time {
 	at := earlier(earlier(s.probeTime(), s.secondAt), s.loss.lossAt)
+	at = earlier(at, s.handover.at)
 	if s.acks.unacked > 0 && !s.quietAcks {
 		at = earlier(at, s.acks.at)
 	}

@@ -53,6 +53,8 @@ type Stream struct {
 	pacer cc.Pacer
 	stats Stats
 
+	handover handover
+
 	limit uint64 // the peer's newest MAX_DATA
 
 	paramsDue  bool // ours are to be said
