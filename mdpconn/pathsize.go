@@ -20,7 +20,7 @@ const (
 	probeWait   = time.Second      // at least, for a pong
 	checkEvery  = 2 * time.Second  // at the soonest, while larger packets are sent: one of the size proven shows that they pass
 	checkMost   = 10 * time.Second // at the latest
-	checkAmong  = 128              // larger packets, or a second without the peer, make it sooner: on slow links it costs little
+	checkAmong  = 256              // larger packets, or a second without the peer, make it sooner: on slow links it costs little
 	checkQuiet  = time.Second
 	checkWait   = 250 * time.Millisecond
 	checkTries  = 3 // without a pong, while others arrive, end a size. Specification

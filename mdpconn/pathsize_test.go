@@ -179,7 +179,7 @@ func TestSizeChecks(t *testing.T) {
 	}{
 		{"small ones only", false, 50 * time.Millisecond, true, 0},
 		{"many", true, 5 * time.Millisecond, true, 10},
-		{"some", true, 50 * time.Millisecond, true, 3}, // 128 of them take 6.4 s
+		{"some", true, 25 * time.Millisecond, true, 3}, // 256 of them take 6.4 s
 		{"few", true, 200 * time.Millisecond, true, 2}, // 10 s are over
 		{"to a silent peer", true, 200 * time.Millisecond, false, 10},
 	} {
