@@ -108,7 +108,7 @@ func TestForwardingOfKeyedBodies(t *testing.T) {
 			size   int
 			first  byte
 			passes bool
-		}{{25, 0x80, true}, {24, 0x80, false}, {1110, 0x80, true}, {100, 0x81, false}, {100, 0xff, false}} {
+		}{{24, 0x80, true}, {23, 0x80, false}, {1110, 0x80, true}, {100, 0x81, false}, {100, 0xff, false}} {
 			pl := transit(n, right, tc.size)
 			for i := range pl.Body {
 				pl.Body[i] = byte(i)

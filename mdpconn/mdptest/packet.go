@@ -11,7 +11,7 @@ const (
 	maxPacket       = 1200 // a packet
 	endBody         = 1200 // the shortest body that ends a daemon
 	sealOverhead    = 40
-	sessionOverhead = 25
+	sessionOverhead = 24
 	signatureLen    = 64
 )
 
@@ -46,7 +46,7 @@ const (
 	compactByte               = 0x4d
 	noticeByte                = 0x4e
 	noticeLen                 = 5
-	compactLeast, compactMost = 25, 65507
+	compactLeast, compactMost = 24, 65507
 )
 
 func ours(b []byte) bool { return len(b) > 0 && (b[0] == compactByte || b[0] == noticeByte) }

@@ -20,7 +20,7 @@ const (
 	// session keys (docs/extension.md §12): what follows that byte means nothing
 	// to a relay, and to a stock node. It has MinSessionBody bytes at least.
 	SessionBody    = 0x80
-	MinSessionBody = 25
+	MinSessionBody = 24
 
 	// MaxBody is the largest body that may be sent: a stock servald that has
 	// to queue a larger one ends (docs/overlay.md §11).

@@ -38,7 +38,7 @@ func (f Form) max() int {
 
 // Sizes in bytes.
 const (
-	HeadSize = 9                  // of what stands in front of the ciphertext
+	HeadSize = 8                  // of what stands in front of the ciphertext
 	Overhead = HeadSize + tagSize // of a sealed packet above its plaintext
 )
 
@@ -46,7 +46,7 @@ const (
 type Head struct {
 	Form Form
 	ID   uint32 // at which the receiver receives
-	Low  uint32 // the low 32 bits of the counter
+	Low  uint32 // the low 24 bits of the counter
 }
 
 // ParseHead reads the head of a sealed packet. ok is false for what is none.
@@ -54,7 +54,7 @@ func ParseHead(packet []byte) (h Head, ok bool) {
 	if len(packet) < Overhead {
 		return Head{}, false
 	}
-	h = Head{Form(packet[0]), binary.BigEndian.Uint32(packet[1:]), binary.BigEndian.Uint32(packet[5:])}
+	h = Head{Form(packet[0]), binary.BigEndian.Uint32(packet[1:]), binary.BigEndian.Uint32(packet[4:]) & lowCounter}
 	return h, (h.Form == Compact || h.Form == Relayed) && len(packet) <= h.Form.max()
 }
 
@@ -117,9 +117,9 @@ func (k *Keys) Seal(form Form, packet []byte, counter uint64, scratch *Scratch) 
 		return packet, fmt.Errorf("session: %v packet of %d bytes, expected %d at most",
 			form, len(packet)+tagSize, form.max())
 	}
-	packet[0] = byte(form)
+	binary.BigEndian.PutUint32(packet[4:], uint32(counter)) // the first of its bytes is the id's
 	binary.BigEndian.PutUint32(packet[1:], k.sendID)
-	binary.BigEndian.PutUint32(packet[5:], uint32(counter))
+	packet[0] = byte(form)
 	head, text := packet[:HeadSize], packet[HeadSize:]
 	sealed := k.send.Seal(text[:0], scratch.set(counter), text, head)
 	if len(sealed) <= cap(packet)-HeadSize {

@@ -9,6 +9,10 @@ import (
 // those below it (docs/extension.md MSX-10.5).
 const windowSize = 8192
 
+// lowCounter is what packets tell of their counter. Whoever sent half as many packets
+// as it counts, 8,388,608, and none of them arrived, is not heard again under the same keys.
+const lowCounter = 1<<24 - 1
+
 // maxCounter is refused, so that the one above every counter exists.
 const maxCounter = math.MaxUint64
 
@@ -19,7 +23,7 @@ type Window struct {
 	seen [windowSize / 64]uint64
 }
 
-// Expand gives the counter whose low 32 bits are low and that lies next to the
+// Expand gives the counter whose low 24 bits are low and that lies next to the
 // largest received; of two at the same distance, the larger (docs/extension.md
 // §11). It gives none below 0 or above 2^64-1.
 func (w *Window) Expand(low uint32) uint64 {
@@ -27,7 +31,7 @@ func (w *Window) Expand(low uint32) uint64 {
 	if w.next > 0 {
 		largest = w.next - 1
 	}
-	const span = 1 << 32
+	const span = lowCounter + 1
 	n := largest&^(span-1) | uint64(low)
 	switch {
 	case n > largest && n-largest > span/2 && n >= span:

@@ -31,8 +31,8 @@ func (m *model) expand(low uint32) uint64 {
 	best, bestAway := uint64(0), new(big.Int).Lsh(big.NewInt(1), 70)
 	largest := new(big.Int).SetUint64(m.largest)
 	for _, step := range []int64{-1, 0, 1} {
-		n := new(big.Int).SetUint64(m.largest>>32<<32 | uint64(low))
-		n.Add(n, big.NewInt(step<<32))
+		n := new(big.Int).SetUint64(m.largest>>24<<24 | uint64(low))
+		n.Add(n, big.NewInt(step<<24))
 		if !n.IsUint64() {
 			continue
 		}
@@ -45,8 +45,8 @@ func (m *model) expand(low uint32) uint64 {
 
 func TestWindowAgainstModel(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 2))
-	starts := []uint64{0, 1, 63, 64, 8191, 8192, 1<<32 - 5, 1 << 32, 1<<40 + 17, math.MaxUint64 - 9000}
-	jumps := []uint64{1, 2, 63, 64, 65, 127, 128, 4096, 8191, 8192, 8193, 20000, 1 << 31}
+	starts := []uint64{0, 1, 63, 64, 8191, 8192, 1<<24 - 5, 1<<32 - 5, 1 << 32, 1<<40 + 17, math.MaxUint64 - 9000}
+	jumps := []uint64{1, 2, 63, 64, 65, 127, 128, 4096, 8191, 8192, 8193, 20000, 1 << 23, 1 << 31}
 	for _, first := range starts {
 		var w Window
 		var m model
@@ -71,7 +71,7 @@ func TestWindowAgainstModel(t *testing.T) {
 			if next = m.largest + 1; next == math.MaxUint64 {
 				break
 			}
-			low := r.Uint32()
+			low := r.Uint32() >> 8
 			if got, want := w.Expand(low), m.expand(low); got != want {
 				t.Fatalf("%08x next to %d is %d, want %d", low, m.largest, got, want)
 			}
@@ -107,11 +107,12 @@ func TestExpand(t *testing.T) {
 		low     uint32
 		want    uint64
 	}{
-		{0, 0, 0}, {0, 5, 5}, {0, 0xffffffff, 0xffffffff}, // there is nothing below 0
-		{1<<32 - 1, 0, 1 << 32}, {1 << 32, 0xffffffff, 1<<32 - 1}, {1<<32 + 5, 6, 1<<32 + 6},
-		{1 << 40, 1 << 31, 1<<40 + 1<<31}, {1 << 40, 1<<31 + 1, 1<<40 - 1<<31 + 1},
-		{math.MaxUint64 - 1, 3, math.MaxUint64 - 0xfffffffc}, // there is nothing above 2^64-1
-		{math.MaxUint64 - 1, 0xffffffff, math.MaxUint64},     // and this one is refused
+		{0, 0, 0}, {0, 5, 5}, {0, 0xffffff, 0xffffff}, // there is nothing below 0
+		{1<<24 - 1, 0, 1 << 24}, {1 << 24, 0xffffff, 1<<24 - 1}, {1<<24 + 5, 6, 1<<24 + 6},
+		{1<<32 - 1, 0, 1 << 32}, {1 << 32, 0xffffff, 1<<32 - 1}, {1<<32 + 5, 6, 1<<32 + 6},
+		{1 << 40, 1 << 23, 1<<40 + 1<<23}, {1 << 40, 1<<23 + 1, 1<<40 - 1<<23 + 1},
+		{math.MaxUint64 - 1, 3, math.MaxUint64 - 0xfffffc}, // there is nothing above 2^64-1
+		{math.MaxUint64 - 1, 0xffffff, math.MaxUint64},     // and this one is refused
 	} {
 		w := Window{next: test.largest + 1}
 		if got := w.Expand(test.low); got != test.want {
