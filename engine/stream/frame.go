@@ -15,16 +15,37 @@ const (
 	framePing    frameType = 0x01
 	frameAck     frameType = 0x02
 	frameAckCE   frameType = 0x03
-	frameData    frameType = 0x04 // to 0x07, with dataToEnd and dataFin
+	frameData    frameType = 0x04 // to 0x07, and 0x0c to 0x0f, with the bits that follow
 	frameMaxData frameType = 0x08
 	frameParams  frameType = 0x09
 	frameAckRate frameType = 0x0a
 
 	dataToEnd = 0x01 // no length: the bytes go to the end of the packet
 	dataFin   = 0x02 // the direction ends behind the bytes
+	dataFar   = 0x08 // the offset has farLen bytes, where a varint would have eight
 
 	firstSkipped frameType = 0x20 // from here on a length follows, so that unknown ones can be skipped
 )
+
+// farLen is the length of an offset from farOffsets on, to farEnd. Each packet of a long
+// transfer has one.
+const (
+	farLen     = 5
+	farOffsets = 1 << 30
+	farEnd     = 1 << (8 * farLen)
+)
+
+// isFar reports whether an offset is written with dataFar.
+func isFar(offset uint64) bool { return offset >= farOffsets && offset < farEnd }
+
+// offsetLen returns the length of an offset in DATA. It does not shrink as offsets
+// grow.
+func offsetLen(offset uint64) int {
+	if isFar(offset) {
+		return farLen
+	}
+	return varintLen(offset)
+}
 
 // ackRanges is the most ranges of an ACK that are sent, and taken (MSX-2.7).
 const ackRanges = 64
@@ -127,7 +148,7 @@ func (r *fieldReader) next(f *frame) error {
 	case f.kind == framePadding, f.kind == framePing:
 	case f.kind == frameAck, f.kind == frameAckCE:
 		return r.ack(f)
-	case f.kind >= frameData && f.kind <= frameData|dataToEnd|dataFin:
+	case f.kind&^(dataToEnd|dataFin|dataFar) == frameData:
 		return r.dataFrame(f)
 	case f.kind == frameMaxData:
 		f.limit = r.varint()
@@ -149,7 +170,13 @@ func (r *fieldReader) next(f *frame) error {
 
 func (r *fieldReader) dataFrame(f *frame) error {
 	f.fin = f.kind&dataFin != 0
-	f.offset = r.varint()
+	if f.kind&dataFar == 0 {
+		f.offset = r.varint()
+	} else {
+		for _, c := range r.bytes(farLen) {
+			f.offset = f.offset<<8 | uint64(c)
+		}
+	}
 	n := uint64(len(r.b))
 	if f.kind&dataToEnd == 0 {
 		n = r.varint()
@@ -196,6 +223,16 @@ func (r *fieldReader) ack(f *frame) error {
 	}
 	f.kind = frameAck
 	return nil
+}
+
+// appendDataHead appends what stands in front of the bytes of a DATA frame, without
+// their length.
+func appendDataHead(b []byte, kind frameType, offset uint64) []byte {
+	if !isFar(offset) {
+		return appendVarint(append(b, byte(kind)), offset)
+	}
+	return append(b, byte(kind|dataFar),
+		byte(offset>>32), byte(offset>>24), byte(offset>>16), byte(offset>>8), byte(offset))
 }
 
 // appendAck appends an ACK of what is in received, the newest ranges that fit

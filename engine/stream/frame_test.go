@@ -18,6 +18,8 @@ var packets = []struct{ hex, text string }{
 	{"2044000000 04 00 03 026869", "packet 68: DATA 0+3"},
 	{"2045000000 05 4123 026869", "packet 69: DATA 291+3"},
 	{"2046000000 06 03 00", "packet 70: DATA 3+0 FIN"},
+	{"204b000000 0c 0040000000 03 026869", "packet 75: DATA 1073741824+3"},
+	{"204c000000 0f ffffffffff 026869", "packet 76: DATA 1099511627775+3 FIN"},
 	{"2047000000 08 80040000 0a 08 4e20", "packet 71: MAX_DATA 262144; ACK_RATE packets=8 delay=3.616ms"},
 	{"2048000000 09 0e 01 04 80010000 02 02 7fff 03 02 4fa0", "packet 72: PARAMS message=65536 data=65536 idle=4s ackdelay=25ms"},
 	{"2049000000 00 00 01 00", "packet 73: PING"},
@@ -46,7 +48,7 @@ func TestPackets(t *testing.T) {
 // cut. A type alone is a frame already; DATA to the end of the packet has no cut.
 func TestTruncated(t *testing.T) {
 	for _, frame := range []string{
-		"02 4040 00 00 00", "02 4049 4064 01 02 01 03", "03 05 00 00 05 07", "04 00 03 026869", "06 03 00",
+		"02 4040 00 00 00", "02 4049 4064 01 02 01 03", "03 05 00 00 05 07", "04 00 03 026869", "06 03 00", "0c 0040000000 03 026869",
 		"08 80040000", "0a 08 4e20", "09 05 01 03 800400", "21 03 aabbcc",
 	} {
 		b := unhex(t, frame)
@@ -125,6 +127,35 @@ func TestAppendAck(t *testing.T) {
 		})
 		if n := len(set) - 1 - i; n > ackRanges {
 			t.Fatalf("%d ranges", n)
+		}
+	}
+}
+
+// TestFarOffsets: DATA is read as it was written wherever it stands in the stream, and its
+// head is as long as is reckoned with.
+func TestFarOffsets(t *testing.T) {
+	longest := 0
+	for _, c := range []struct {
+		offset uint64
+		bytes  int // of it
+	}{
+		{0, 1}, {63, 1}, {64, 2}, {1<<14 - 1, 2}, {1 << 14, 4}, {1<<30 - 1, 4}, {1 << 30, 5}, {1<<32 + 7, 5},
+		{1<<40 - 1, 5}, {1 << 40, 8}, {maxVarint - 2, 8},
+	} {
+		for kind := frameData; kind <= frameData|dataToEnd|dataFin; kind++ {
+			b := appendDataHead(nil, kind, c.offset)
+			if n := offsetLen(c.offset); n != c.bytes || len(b) != 1+n || n < longest {
+				t.Fatalf("offset %d: %d bytes in %x, want %d", c.offset, n, b, c.bytes)
+			}
+			longest = c.bytes
+			if kind&dataToEnd == 0 {
+				b = append(b, 2)
+			}
+			r := fieldReader{b: append(b, "hi"...)}
+			var f frame
+			if err := r.next(&f); err != nil || f.kind != frameData || f.offset != c.offset || string(f.data) != "hi" || f.fin != (kind&dataFin != 0) {
+				t.Errorf("%x: %v, %v", b, &f, err)
+			}
 		}
 	}
 }

@@ -105,7 +105,7 @@ func (s *Stream) control(b []byte, p *sentPacket, end int) []byte {
 // acknowledged, then what is due again, then what is new.
 func (s *Stream) data(b []byte, p *sentPacket, end int) []byte {
 	for i := range p.spans {
-		room := end - len(b) - 1 - varintLen(s.snd.end) // no offset is longer
+		room := end - len(b) - 1 - offsetLen(s.snd.end) // no offset is longer
 		if room < 1 {
 			return b
 		}
@@ -124,7 +124,7 @@ func (s *Stream) data(b []byte, p *sentPacket, end int) []byte {
 		if fin {
 			p.carries |= carriesFin
 		}
-		left := end - len(b) - 1 - varintLen(r.start) - varintLen(r.size()) - int(r.size())
+		left := end - len(b) - 1 - offsetLen(r.start) - varintLen(r.size()) - int(r.size())
 		b = s.appendData(b, r, fin, left < 0)
 		s.stats.DataSent += r.size()
 		if left <= 0 {
@@ -143,8 +143,7 @@ func (s *Stream) appendData(b []byte, r span, fin, toEnd bool) []byte {
 	if toEnd {
 		kind |= dataToEnd
 	}
-	b = append(b, byte(kind))
-	b = appendVarint(b, r.start)
+	b = appendDataHead(b, kind, r.start)
 	if !toEnd {
 		b = appendVarint(b, r.size())
 	}

@@ -361,3 +361,36 @@ func TestProbesApart(t *testing.T) {
 		t.Errorf("the packet, two probes and two more left at %v", at)
 	}
 }
+
+// TestBeyondAGigabyte: a stream goes on across the offsets from which on they are
+// written in another way, with losses, and fills its packets.
+func TestBeyondAGigabyte(t *testing.T) {
+	for _, at := range []uint64{farOffsets, farEnd} {
+		n := newNet(t, at)
+		from, to := n.ends[0], n.ends[1]
+		begin := at - 100_123
+		from.snd.una, from.snd.next, from.snd.end = begin, begin, begin
+		from.limit = begin + ours.MaxData
+		to.rcv.next = begin
+		to.win.read, to.win.limit, to.win.epoch = begin, begin+ours.MaxData, begin
+		n.loss = 0.05
+		full := 0
+		n.drop = func(side int, b []byte) bool {
+			if side == 0 && len(b) >= from.cfg.PacketSize-3 { // room is kept for the longest offset
+				full++
+			}
+			return false
+		}
+		for range 300 {
+			from.send(message(n.rand, 1000))
+		}
+		n.run(time.Minute, from.Flushed)
+		n.check(false)
+		if got := len(to.got); got != 300 || full < 250 {
+			t.Errorf("from %d on: %d of 300 messages arrived, in %d full packets", begin, got, full)
+		}
+		if to.rcv.next < at+100_000 {
+			t.Errorf("the stream ends at %d, want it beyond %d", to.rcv.next, at)
+		}
+	}
+}
