@@ -334,15 +334,16 @@ func TestInterruptDelivers(t *testing.T) {
 // The second interruption aborts: the status tells of it on both sides.
 func TestInterruptTwiceAborts(t *testing.T) {
 	t.Parallel()
-	// Less than both sides hold while nobody reads the listener's stdout; and what of
-	// it has been read, all but a pipe and a chunk, is more than the listener's side
-	// holds, a window and what its stdout takes, so that it cannot be delivered.
-	sent := randomBytes(816 << 10)
+	const half = 128 << 10 // twice what a pipe holds
+	sent := randomBytes(2 * half)
 	l, command := listen(t)
 	l.give(nil)
+	relay := relayTo(t, command)
 	c := connect(t, command)
-	c.write(sent)
-	got := l.read(1) // and no more
+	c.write(sent[:half])
+	got := l.read(half)
+	relay.cut.Store(true)
+	c.write(sent[half:]) // a half of it has been read when this returns
 	interrupt(t, c)
 	c.waitLine("once more to abort")
 	interrupt(t, c)
