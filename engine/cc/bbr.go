@@ -43,10 +43,13 @@ const bbrTick = time.Millisecond
 
 type bbr struct {
 	sampler
-	packet  int
-	rng     uint64
-	phase   phase
-	greeted bool // there was a handshake, which gave the first round trip
+	packet    int
+	rng       uint64
+	phase     phase
+	greeted   bool // there was a handshake, which gave the first round trip
+	fed       bool // this cycle of probing has a sample that the application did not limit
+	tenure    tenure
+	cruiseFor uint8 // rounds
 
 	// The model of the path.
 	rate  cycleMax // bytes per second that the bottleneck passes
@@ -65,16 +68,13 @@ type bbr struct {
 	latest    float64 // mean rate of the last round, bytes per second
 
 	// The phases.
-	phaseRounds int           // rounds since the phase began
-	cruiseFor   int           // rounds
+	phaseRounds int           // since the phase began
 	cycleAt     time.Duration // beginning of this cycle of probing
-	cycleFed    bool          // it has a sample that the application did not limit
 	full        fullPipe
 	probe       rttProbe
 	sharing     sharing
 	others      time.Duration // until then others are taken to be there (bbr_share.go)
 	rivals      rivalry
-	tenure      tenure
 
 	// Bounds that congestion sets.
 	inflightHi int     // bytes that a probe found to be too much; 0: none
@@ -201,7 +201,7 @@ func (b *bbr) learn(t time.Duration, s sample) {
 		b.rate.add(rate)
 	}
 	if !s.limited {
-		b.cycleFed = true
+		b.fed = true
 	}
 	if !s.limited || rate >= b.latest {
 		b.rateSum += rate

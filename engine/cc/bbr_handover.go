@@ -10,7 +10,7 @@ const heldRounds = 8 // about a cycle of probing
 
 // A tenure counts the rounds in which only the path limited the sender, less those in which the
 // application did.
-type tenure int
+type tenure int8
 
 func (n *tenure) endRound(limited bool) {
 	if limited {

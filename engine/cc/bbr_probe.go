@@ -76,7 +76,7 @@ func (b *bbr) cruiseRound(t time.Duration) {
 	// The first round still shows the queue that the probe has left.
 	case b.phaseRounds >= 2 && b.sharing.raised >= 2:
 		b.enterShare(t)
-	case b.phaseRounds >= b.cruiseFor && t-b.cycleAt >= cycleLeast:
+	case b.phaseRounds >= int(b.cruiseFor) && t-b.cycleAt >= cycleLeast:
 		b.enter(up, upGain)
 	}
 }
@@ -122,15 +122,15 @@ func (b *bbr) enterDown(t time.Duration) {
 // turnCycle lets the maximum of the cycle before last go, unless this one was all
 // limited by the application and tells nothing.
 func (b *bbr) turnCycle(t time.Duration) {
-	if b.cycleFed {
+	if b.fed {
 		b.rate.turn()
 	}
-	b.cycleAt, b.cycleFed = t, false
+	b.cycleAt, b.fed = t, false
 }
 
 func (b *bbr) enterCruise(t time.Duration) {
 	b.enter(cruise, cruiseGain)
-	b.cruiseFor = cruiseRounds + b.random(cruiseSpread)
+	b.cruiseFor = cruiseRounds + uint8(b.random(cruiseSpread))
 }
 
 // An rttProbe is a stay in probeRTT.

@@ -40,7 +40,7 @@ type Controller interface {
 	Take(rate float64)
 
 	// Yield gives up what is Held, and returns it. The connection begins anew, as
-	// if nothing had been sent.
+	// if nothing had been sent; nothing of it is in flight, or it sends no more.
 	Yield() float64
 
 	// Window is the most bytes to have in flight, at least two full packets.

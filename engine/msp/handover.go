@@ -8,7 +8,11 @@ import "mesh.example/msp/engine/stream"
 func (c *Conn) handOver() {
 	c.x.HandOver(func(yield func(*stream.Stream) bool) {
 		for _, d := range c.peer.conns {
-			if d.x != nil && d.cause == Open && d.local.SID == c.local.SID && !yield(d.x.Stream) {
+			if d.x == nil || d.cause != Open || d.local.SID != c.local.SID {
+				continue
+			}
+			c.mux.touch(d) // it may send more now
+			if !yield(d.x.Stream) {
 				return
 			}
 		}

@@ -57,7 +57,14 @@ func TestHandover(t *testing.T) {
 		leave func(*Conn)
 		hands bool
 	}{
-		{"nothing to send", func(c *Conn) { poll(c.mux, trip) }, true},
+		{"nothing to send", func(c *Conn) {
+			ack := []byte{stream.Format, 64, 0, 0, 0, 2, 0x40, 64, 0, 0, 0}
+			if err := c.x.Input(epoch.Add(trip-1), ack, false); err != nil {
+				t.Fatal(err)
+			}
+			poll(c.mux, trip)
+		}, true},
+		{"no answer", func(c *Conn) { poll(c.mux, trip) }, false},
 		{"aborted in the midst of it", func(c *Conn) { c.Send([]byte("x")); c.Stop() }, true},
 		{"stopped by the peer", func(c *Conn) { c.end(Reset) }, true},
 		{"finished", func(c *Conn) { c.end(Finished) }, true},

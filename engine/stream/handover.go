@@ -7,22 +7,37 @@ import (
 
 // A handover is when a stream's part of a path that is used up goes to the others on it (MSX-8.7).
 type handover struct {
-	at  time.Time // zero: it holds nothing, has more to send, or it is due
-	due bool
+	after time.Duration // the last packet; 0: it holds nothing, has more to send, or it is due
+	due   bool
 }
 
 // sent notes that a packet left. Whoever goes on when the answer to it comes does so before the
 // time is over.
-func (h *handover) sent(s *Stream, now time.Time) {
+func (h *handover) sent(s *Stream) {
 	*h = handover{}
 	if s.cc.Held() > 0 {
-		h.at = now.Add(s.rtt.timeout(0, 0))
+		h.after = s.rtt.timeout(0, 0)
 	}
 }
 
+// at is when it is over; zero: never.
+func (h *handover) at(s *Stream) time.Time {
+	if h.after == 0 {
+		return time.Time{}
+	}
+	return s.loss.lastSentAt.Add(h.after)
+}
+
 func (h *handover) advance(s *Stream, now time.Time) {
-	if !h.at.IsZero() && !now.Before(h.at) {
-		*h = handover{due: !s.hasDue()}
+	at := h.at(s)
+	switch {
+	case at.IsZero() || now.Before(at):
+	case s.hasDue():
+		*h = handover{}
+	case s.loss.inFlight > 0: // late ACKs would tell of the rate again, as of what it has now
+		h.after = now.Sub(s.loss.lastSentAt) + max(s.rtt.smoothed/4, granularity)
+	default:
+		*h = handover{due: true}
 	}
 }
 
@@ -33,7 +48,7 @@ func (s *Stream) Leaves() bool { return s.handover.due }
 // of them that the path limits, in equal parts: that brings their rates closer together. If there
 // are none it keeps that, to go on with.
 func (s *Stream) HandOver(siblings iter.Seq[*Stream]) {
-	if s.handover == (handover{}) && !s.hasDue() {
+	if s.cc.Held() == 0 || s.handover == (handover{}) && !s.hasDue() {
 		return
 	}
 	s.handover = handover{}

@@ -58,7 +58,7 @@ func TestHandover(t *testing.T) {
 	send(fresh)
 	pf.held = 0
 	fresh.Push(make([]byte, room+1), room)
-	if send(fresh); !fresh.handover.at.IsZero() {
+	if send(fresh); fresh.handover.after != 0 {
 		t.Error("is to leave, and holds nothing")
 	}
 	fresh.Push(make([]byte, room+1), room)
@@ -85,13 +85,20 @@ func TestHandover(t *testing.T) {
 		t.Error("is to leave at a time that is over")
 	}
 	send(giver)
+	now = now.Add(trip)
+	if leaves() {
+		t.Error("leaves with packets in flight, whose ACKs will tell of the rate that it had")
+	}
+	if at := giver.NextTimeout(); !at.Equal(now.Add(5 * time.Millisecond)) {
+		t.Errorf("looks again after %v, want 5 ms", at.Sub(now))
+	}
 	ack := []byte{Format, 64, 0, 0, 0, 2, 0x40, 65, 0, 0, 1} // of both
 	if err := giver.Input(now, ack, false); err != nil || giver.Asking() {
 		t.Fatal(err, giver.Asking())
 	}
-	now = now.Add(trip)
+	now = now.Add(5 * time.Millisecond)
 	if at := giver.NextTimeout(); !at.Equal(now) || !leaves() {
-		t.Errorf("leaves %v after the last packet, want %v", at.Sub(now)+trip, trip)
+		t.Errorf("leaves %v later than looked for", at.Sub(now))
 	}
 
 	giver.HandOver(slices.Values([]*Stream{idle, fresh}))

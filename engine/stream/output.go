@@ -59,7 +59,7 @@ func (s *Stream) asking(now time.Time, b []byte) []byte {
 	s.loss.sent(p, now)
 	s.pacer.Sent(now, len(b)-start, s.cc.Rate())
 	s.probes = max(s.probes-1, 0)
-	s.handover.sent(s, now)
+	s.handover.sent(s)
 	return b
 }
 
@@ -207,7 +207,7 @@ func (s *Stream) Advance(now time.Time) {
 // nothing; zero if never.
 func (s *Stream) NextTimeout() time.Time {
 	at := earlier(earlier(s.probeTime(), s.secondAt), s.loss.lossAt)
-	at = earlier(at, s.handover.at)
+	at = earlier(at, s.handover.at(s))
 	if s.acks.unacked > 0 && !s.quietAcks {
 		at = earlier(at, s.acks.at)
 	}
@@ -227,18 +227,20 @@ func earlier(a, b time.Time) time.Time {
 
 // adjustAckRate tells the peer how often to acknowledge: about four times a
 // round trip when much is in flight (MSX-4.5). Otherwise requests and answers soon
-// acknowledge each other.
+// acknowledge each other, unless the default would make who waits for the ACK wait long.
 func (s *Stream) adjustAckRate() {
-	if s.loss.inFlight < s.cc.Window()/4 {
+	was := s.ackRate
+	packets, delay := defaultAckPackets, min(max(s.rtt.smoothed/4, granularity), s.peer.AckDelay)
+	if s.loss.inFlight >= s.cc.Window()/4 {
+		packets = min(max(s.cc.Window()/s.cfg.PacketSize/4, defaultAckPackets), 256)
+		delay = min(s.rtt.smoothed/4, s.peer.AckDelay)
+	} else if was.packets != 0 || delay > defaultAckDelay/2 {
 		return
 	}
-	packets := min(max(s.cc.Window()/s.cfg.PacketSize/4, defaultAckPackets), 256)
-	delay := min(s.rtt.smoothed/4, s.peer.AckDelay)
-	was := s.ackRate
 	if was.packets == 0 {
 		was = ackRate{defaultAckPackets, defaultAckDelay}
 	}
-	if packets >= 2*was.packets || packets <= was.packets/2 {
+	if packets >= 2*was.packets || packets <= was.packets/2 || delay <= was.delay/2 && packets == defaultAckPackets {
 		s.ackRate = ackRate{packets, delay}
 		s.ackRateDue = true
 	}

@@ -61,13 +61,13 @@ type Stream struct {
 	paramsRead bool // the peer's are known
 	pingDue    bool
 	ackRateDue bool
-	ackRate    ackRate   // said last
-	probes     int       // packets that may leave whatever the window says
-	probeAt    uint64    // where the next probe reads
-	secondAt   time.Time // when the second probe leaves; zero: none does
 	quietAcks  bool      // no ACK is sent yet (MSX-7.6)
 	answered   bool      // the packet at hand acknowledges one of this format
 	proven     bool      // and in the same packet the peer named its parameters
+	probes     int8      // packets that may leave whatever the window says
+	probeAt    uint64    // where the next probe reads
+	secondAt   time.Time // when the second probe leaves; zero: none does
+	ackRate    ackRate   // said last
 }
 
 // ackRate is an ACK_RATE.

@@ -167,6 +167,27 @@ func TestRequestsAcknowledge(t *testing.T) {
 	}
 }
 
+// TestStopAndWait: [MSX-4.5] who waits for the ACK of each message does not wait for the
+// default delay where the round trip is far shorter.
+func TestStopAndWait(t *testing.T) {
+	n := newNet(t, 1)
+	n.delay = 20 * time.Microsecond
+	each := func() {
+		n.ends[0].send(make([]byte, 1000))
+		n.run(time.Second, n.ends[0].Flushed)
+	}
+	for range 10 { // the round trip is known, and said
+		each()
+	}
+	start := n.now
+	for range 100 {
+		each()
+	}
+	if took := n.now.Sub(start); took > 110*time.Millisecond {
+		t.Errorf("100 messages took %v, want 1 ms each", took)
+	}
+}
+
 // TestFlowControl: [MSX-5.1], [MSX-5.2] a reader who does not read holds the
 // sender, at the window; when he reads on it goes on.
 func TestFlowControl(t *testing.T) {
