@@ -13,6 +13,7 @@ import (
 
 const (
 	inboxLimit     = 4096                  // datagrams waiting for a turn; more are dropped and counted
+	promptBytes    = 4 << 10               // what comes alone, and is no more, is perhaps a request or an answer: somebody waits
 	announceDelay  = 10 * time.Millisecond // an early Dial waits so long for the first message
 	defaultBacklog = 128
 )
@@ -40,6 +41,7 @@ type Engine struct {
 	timer     *time.Timer
 	timerAt   time.Time // when it fires, or has fired
 	lingering lingerList
+	heldUp    bool     // links held up what was sent last
 	down      error    // while what carries the datagrams is gone
 	spare     struct { // what inbox and ready change places with
 		inbox []arrival
@@ -120,12 +122,12 @@ func (e *Engine) receive(batch []mdpconn.Datagram, unbound bool) {
 	for i := range batch {
 		e.arriveLocked(arrival{Datagram: batch[i], unbound: unbound})
 	}
-	alone := len(batch) == 1
+	alone := len(batch) == 1 && len(batch[0].Data) <= promptBytes
 	if !alone {
 		e.wakeLocked()
 	}
 	e.mu.Unlock()
-	if alone { // perhaps a request, or an answer; while many come, one reads and one takes turns
+	if alone { // where many come at once, one reads and one takes turns
 		e.step()
 	}
 }
@@ -180,26 +182,23 @@ func (e *Engine) opens(port mdpconn.Port) (opened func()) {
 func (e *Engine) attend(c *Conn) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	e.enlistLocked(c)
+	if !c.attended {
+		c.attended = true
+		e.ready = append(e.ready, c)
+	}
 	e.wakeLocked()
 }
 
 // attendNow is attend, at once if it can be. The caller holds c.mu, which is unlocked
 // meanwhile.
 func (e *Engine) attendNow(c *Conn) {
-	e.mu.Lock()
-	e.enlistLocked(c)
-	e.mu.Unlock()
-	c.mu.Unlock()
-	e.step()
-	c.mu.Lock()
-}
-
-func (e *Engine) enlistLocked(c *Conn) {
-	if !c.attended {
-		c.attended = true
-		e.ready = append(e.ready, c)
+	if !e.enter(true) {
+		e.attend(c)
+		return
 	}
+	c.mu.Unlock()
+	e.stepFor(c)
+	c.mu.Lock()
 }
 
 // drains lets Drain wait for c, until forgets is called.

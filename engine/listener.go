@@ -34,8 +34,9 @@ type ListenConfig struct {
 	// Backlog bounds the connections that wait for Accept; more openings are
 	// dropped in silence, so that a retry succeeds. If zero, 128.
 	Backlog int
-	// Allow, if set, is asked for each opening; false refuses it. It runs on
-	// the engine's goroutine, must not block and must not call the engine.
+	// Allow, if set, is asked for each opening; false refuses it. It runs in a turn of
+	// the engine, on a goroutine that receives or the engine's, must not block and must not
+	// call the engine.
 	Allow func(mdpconn.SID) bool
 	// Published leaves the connections in the published format.
 	Published bool
@@ -80,8 +81,8 @@ func (e *Engine) Listen(local mdpconn.Addr, cfg ListenConfig) (*Listener, error)
 // Addr returns the bound address.
 func (l *Listener) Addr() mdpconn.Addr { return l.port.addr() }
 
-// incoming makes a connection of one that a peer has opened. It runs on the
-// loop. A connection that ended before anyone saw it is not shown.
+// incoming makes a connection of one that a peer has opened. It runs in a
+// turn. A connection that ended before anyone saw it is not shown.
 func (e *Engine) incoming(m *msp.Conn) *Conn {
 	l, _ := m.Listener().User.(*Listener)
 	if m.Cause() != msp.Open {

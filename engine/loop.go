@@ -18,7 +18,7 @@ func (e *Engine) loop() {
 		case <-e.wake:
 		case <-e.timer.C:
 		}
-		for more := true; more && e.enter(); {
+		for more := true; more && e.enter(false); {
 			now := time.Now()
 			left, closing := e.turn(now)
 			if closing {
@@ -30,23 +30,40 @@ func (e *Engine) loop() {
 	}
 }
 
-// step takes a turn at once on the caller's goroutine, which spares it to wait for the
-// loop's, if nobody has it. What is left then is the loop's. The caller holds no lock.
+// step takes a turn at once on the goroutine that has brought an arrival, which spares it to
+// wait for the loop's, unless somebody else has it. What is left then is the loop's.
 func (e *Engine) step() {
-	if !e.enter() {
+	if !e.enter(true) {
 		return
 	}
-	if left, closing := e.turn(time.Now()); e.leave(left || closing) {
+	now := time.Now()
+	if left, closing := e.turn(now); e.leave(left || closing) {
+		e.signal()
+	}
+}
+
+// stepFor does for c, in the turn that the caller has taken, what its application wants.
+// What others have brought is the loop's, also as it may call the application (Allow).
+func (e *Engine) stepFor(c *Conn) {
+	now := time.Now()
+	c.heed(now)
+	more := e.act(now)
+	if !more {
+		e.armTimer(now)
+	}
+	if e.leave(more) {
 		e.signal()
 	}
 }
 
 // enter takes the turn. If somebody has it already, it is for them to see what has come up.
-func (e *Engine) enter() bool {
+// Who is only passing is refused while links hold senders up: applications have deadlines, and
+// receivers more to receive.
+func (e *Engine) enter(passing bool) bool {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if e.taken {
-		e.wanted = true
+	if e.taken || passing && e.heldUp {
+		e.wakeLocked()
 		return false
 	}
 	e.taken = true
@@ -164,8 +181,18 @@ func (e *Engine) event(now time.Time, m *msp.Conn) {
 	c.pump(now)
 }
 
+// slowSend is how long sending takes when a link holds it up, rather than the processor.
+const slowSend = 2 * time.Millisecond
+
 // flush sends what the machine has emitted.
-func (e *Engine) flush() { e.out = sendAll(e.node, e.out) }
+func (e *Engine) flush() {
+	if len(e.out) == 0 {
+		return
+	}
+	start := time.Now()
+	e.out = sendAll(e.node, e.out)
+	e.heldUp = time.Since(start) > slowSend
+}
 
 // armTimer has the loop take a turn when something is due. A timer that fires too early
 // stays as it is, as moving it is dearer than a turn for nothing now and then: a request and

@@ -3,10 +3,14 @@ package engine
 import (
 	"context"
 	"errors"
+	"sync"
 	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"mesh.example/msp/mdpconn"
+	"mesh.example/msp/mdpconn/memnet"
 )
 
 // TestLoneWriteLeavesAtOnce: what is written while nothing is on its way is sent when Write
@@ -27,7 +31,7 @@ func TestLoneWriteLeavesAtOnce(t *testing.T) {
 		if n := sent() - before; n != 1 {
 			t.Errorf("%d datagrams sent when the first Send returned, want 1", n)
 		}
-		if !e.enter() { // so that the loop cannot
+		if !e.enter(false) { // so that the loop cannot
 			t.Fatal("somebody has the turn")
 		}
 		for range 10 {
@@ -55,10 +59,10 @@ func TestTurnTakenByOthers(t *testing.T) {
 		near, _ := l.pair()
 		synctest.Wait()
 		e := Of(l.here)
-		if !e.enter() {
+		if !e.enter(false) {
 			t.Fatal("somebody has the turn")
 		}
-		if e.enter() {
+		if e.enter(false) {
 			t.Fatal("two have the turn")
 		}
 		ran := make(chan struct{})
@@ -78,7 +82,8 @@ func TestTurnTakenByOthers(t *testing.T) {
 		}
 		e.signal()
 		<-ran
-		if e.enter() && e.leave(false) {
+		synctest.Wait()
+		if !e.enter(false) || e.leave(false) {
 			t.Error("something came up, and nothing did")
 		}
 	})
@@ -91,7 +96,7 @@ func TestAcceptedIsAnsweredFirst(t *testing.T) {
 		ln := l.listen(80, ListenConfig{})
 		synctest.Wait()
 		e := Of(l.there)
-		if !e.enter() {
+		if !e.enter(false) {
 			t.Fatal("somebody has the turn")
 		}
 		type result struct {
@@ -128,6 +133,102 @@ func TestAcceptedIsAnsweredFirst(t *testing.T) {
 		}
 		if _, err := d.Read(make([]byte, 1)); !errors.Is(err, syscall.ECONNRESET) {
 			t.Errorf("Read: %v, want a reset", err)
+		}
+	})
+}
+
+// TestWriteAsksNobody: a Write does not run Allow, which may want a lock that the writer holds.
+func TestWriteAsksNobody(t *testing.T) {
+	inLab(t, func(l *lab) {
+		near, far := l.pair()
+		var held sync.Mutex
+		l.listen(81, ListenConfig{Allow: func(mdpconn.SID) bool {
+			if !held.TryLock() {
+				t.Error("asked in the midst of a Write")
+				return true
+			}
+			held.Unlock()
+			return true
+		}})
+		if err := far.Flush(context.Background()); err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		e := Of(l.there)
+		if !e.enter(false) {
+			t.Fatal("somebody has the turn")
+		}
+		dialled := make(chan error)
+		go func() {
+			_, err := l.dial(81)
+			dialled <- err
+		}()
+		time.Sleep(10 * time.Millisecond) // the call waits for a turn
+		e.leave(false)
+		held.Lock()
+		if err := far.Send([]byte("x")); err != nil {
+			t.Error(err)
+		}
+		held.Unlock()
+		e.signal()
+		if err := <-dialled; err != nil {
+			t.Error(err)
+		}
+		if _, err := near.Read(make([]byte, 1)); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// A slowLink takes long for what it is given.
+type slowLink struct {
+	mdpconn.Link
+	pause time.Duration
+}
+
+func (l *slowLink) WritePackets(ps []mdpconn.Packet) (int, error) {
+	time.Sleep(l.pause)
+	return l.Link.WritePackets(ps)
+}
+
+// TestSlowLink: where a link holds senders up, at most one Write waits for it, and the others
+// leave it to the loop.
+func TestSlowLink(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		network := memnet.New(memnet.Config{})
+		defer network.Close()
+		slow := &slowLink{Link: network.Link()}
+		there := network.Link()
+		var nodes []*mdpconn.Node
+		for _, link := range []mdpconn.Link{slow, there} {
+			n, err := mdpconn.NewNode(mdpconn.Config{Links: []mdpconn.Link{link}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer n.Close()
+			nodes = append(nodes, n)
+		}
+		nodes[0].AddHint(nodes[1].Primary(), there.LocalAddr())
+		if _, err := Of(nodes[1]).Listen(mdpconn.Addr{Port: 80}, ListenConfig{}); err != nil {
+			t.Fatal(err)
+		}
+		c, err := Of(nodes[0]).Dial(context.Background(), mdpconn.Addr{}, mdpconn.Addr{SID: nodes[1].Primary(), Port: 80}, false)
+		if err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		slow.pause = 100 * time.Millisecond
+		for i := range 10 {
+			if err := c.Flush(context.Background()); err != nil {
+				t.Fatal(err)
+			}
+			start := time.Now()
+			if err := c.Send([]byte("x")); err != nil {
+				t.Fatal(err)
+			}
+			if took := time.Since(start); i > 0 && took > 0 {
+				t.Errorf("Send %d took %v", i, took)
+			}
 		}
 	})
 }

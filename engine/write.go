@@ -10,7 +10,9 @@ import (
 )
 
 // Send queues a copy of a message of 1 to MaxMessage bytes, and blocks while the
-// queue is full. It does not wait for the message to be delivered.
+// queue is full. It does not wait for the message to be delivered. What goes out while nothing
+// else is on its way is given to the link before Send returns, which may take a moment,
+// whatever the deadline is, if the link's own queue is full.
 //
 // It fails with os.ErrDeadlineExceeded; net.ErrClosed after Close;
 // syscall.EPIPE after CloseWrite; or with what ended the connection. Then
@@ -95,8 +97,9 @@ func (c *Conn) sendLocked(b []byte) error {
 	copy(buf[msp.HeaderLen:], b)
 	c.out = append(c.out, buf)
 	c.outSize += len(buf)
-	if alone := c.flushed; alone { // perhaps a request, or an answer, that somebody waits for
-		c.flushed = false
+	prompt := c.flushed && len(b) <= promptBytes
+	c.flushed = false
+	if prompt {
 		c.e.attendNow(c)
 	} else {
 		c.e.attend(c)
