@@ -180,12 +180,13 @@ func (e *Engine) opens(port mdpconn.Port) (opened func()) {
 
 // attend has a turn look after c. The caller holds c.mu.
 func (e *Engine) attend(c *Conn) {
+	if c.attended {
+		return
+	}
+	c.attended = true
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if !c.attended {
-		c.attended = true
-		e.ready = append(e.ready, c)
-	}
+	e.ready = append(e.ready, c)
 	e.wakeLocked()
 }
 
