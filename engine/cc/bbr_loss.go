@@ -18,7 +18,7 @@ package cc
 const (
 	lossThresh = 0.02 // draft-ietf-ccwg-bbr §2.7
 	lossBeta   = 0.85
-	lossMost   = 0.1 // share beyond which loss is not credited
+	lossMost   = 0.2 // share beyond which loss is not credited: twice what a link should lose, as the estimate varies
 
 	lossHorizon = 256 // packets over which the random share is averaged
 	lossPrior   = 32  // packets without loss that it starts from
