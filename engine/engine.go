@@ -21,12 +21,10 @@ const (
 // An Engine runs the connections of one node. All its methods, and those of its
 // connections and listeners, may be called concurrently.
 //
-// Whoever has the turn owns the state machine and all that is marked turn-owned:
-// one goroutine, the loop, when something is due, or whoever has brought something
-// and finds that nobody has the turn. The others leave what they bring in the inbox, in
-// the list of connections that want attention, or as functions to run. No one waits while
-// holding a mutex. Lock order: Conn.mu, Listener.mu,
-// portTable.mu, Engine.mu, the node's.
+// Whoever has the turn (turn.go) owns the state machine and all that is marked
+// turn-owned. The others leave what they bring in the inbox, in the list of
+// connections that want attention, or as functions to run. No one waits while holding a
+// mutex. Lock order: Conn.mu, Listener.mu, portTable.mu, Engine.mu, the node's.
 type Engine struct {
 	// Constant.
 	node  *mdpconn.Node
@@ -176,30 +174,6 @@ func (e *Engine) opens(port mdpconn.Port) (opened func()) {
 		e.wakeLocked()
 		e.mu.Unlock()
 	}
-}
-
-// attend has a turn look after c. The caller holds c.mu.
-func (e *Engine) attend(c *Conn) {
-	if c.attended {
-		return
-	}
-	c.attended = true
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	e.ready = append(e.ready, c)
-	e.wakeLocked()
-}
-
-// attendNow is attend, at once if it can be. The caller holds c.mu, which is unlocked
-// meanwhile.
-func (e *Engine) attendNow(c *Conn) {
-	if !e.enter(true) {
-		e.attend(c)
-		return
-	}
-	c.mu.Unlock()
-	e.stepFor(c)
-	c.mu.Lock()
 }
 
 // drains lets Drain wait for c, until forgets is called.

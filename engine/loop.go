@@ -30,72 +30,6 @@ func (e *Engine) loop() {
 	}
 }
 
-// step takes a turn at once on the goroutine that has brought an arrival, which spares it to
-// wait for the loop's, unless somebody else has it. What is left then is the loop's.
-func (e *Engine) step() {
-	if !e.enter(true) {
-		return
-	}
-	now := time.Now()
-	if left, closing := e.turn(now); e.leave(left || closing) {
-		e.signal()
-	}
-}
-
-// stepFor does for c, in the turn that the caller has taken, what its application wants.
-// What others have brought is the loop's, also as it may call the application (Allow).
-func (e *Engine) stepFor(c *Conn) {
-	now := time.Now()
-	c.heed(now)
-	more := e.act(now)
-	if !more {
-		e.armTimer(now)
-	}
-	if e.leave(more) {
-		e.signal()
-	}
-}
-
-// enter takes the turn. If somebody has it already, it is for them to see what has come up.
-// Who is only passing is refused while links hold senders up: applications have deadlines, and
-// receivers more to receive.
-func (e *Engine) enter(passing bool) bool {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	if e.taken || passing && e.heldUp {
-		e.wakeLocked()
-		return false
-	}
-	e.taken = true
-	return true
-}
-
-// leave gives the turn back, and reports whether there must be another.
-func (e *Engine) leave(more bool) (again bool) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	again = more || e.wanted
-	e.taken, e.wanted = false, false
-	return again
-}
-
-// wakeLocked has somebody see what has come up.
-func (e *Engine) wakeLocked() {
-	if e.taken {
-		e.wanted = true
-	} else {
-		e.signal()
-	}
-}
-
-// signal wakes the loop.
-func (e *Engine) signal() {
-	select {
-	case e.wake <- struct{}{}:
-	default:
-	}
-}
-
 // turn takes what has arrived and what applications want, lets the machine act, tells
 // applications the news, and sends what is due. More is left for another turn if so much
 // was sent that it should hear first what has arrived meanwhile.
@@ -103,10 +37,7 @@ func (e *Engine) turn(now time.Time) (more, closing bool) {
 	if closing = e.takeWork(now); closing {
 		return false, true
 	}
-	if more = e.act(now); !more {
-		e.armTimer(now)
-	}
-	return more, false
+	return e.act(now), false
 }
 
 // takeWork moves everything that waits for a turn into the machine.
@@ -152,6 +83,7 @@ func (e *Engine) takeWork(now time.Time) (closing bool) {
 
 // act lets the machine act until nothing is left to do at now, or it has sent so
 // much that it should hear first what has arrived meanwhile: then there is more.
+// Otherwise the timer is set to when something is due.
 func (e *Engine) act(now time.Time) (more bool) {
 	e.mux.Advance(now)
 	for !more {
@@ -166,6 +98,9 @@ func (e *Engine) act(now time.Time) (more bool) {
 		more = e.mux.Pending()
 	}
 	e.lingering.release(now)
+	if !more {
+		e.armTimer(now)
+	}
 	return more
 }
 

@@ -98,8 +98,8 @@ func (q Queue) Check() error {
 // A Handler takes the datagrams of a socket as they arrive.
 type Handler interface {
 	// HandleDatagrams is called on a receiving goroutine of the node: until it
-	// returns, that goroutine receives nothing else. So it must not block. It
-	// may be called concurrently, once for each link of the node.
+	// returns, that goroutine receives nothing else. So it must not block, save for
+	// as long as Send may. It may be called concurrently, once for each link of the node.
 	//
 	// The slice is the node's again when HandleDatagrams returns. The buffers
 	// behind Data are then the handler's: it calls Release on each datagram, or

@@ -53,21 +53,14 @@ const acquaintanceLimit = 512
 // acquaintances are the last SIDs of strangers that a node that announces itself
 // has heard in full, so that it knows them when they are abbreviated. Guarded by
 // Node.mu.
-type acquaintances struct {
-	ring []SID
-	next int // what makes room next, once the ring is full
-}
+type acquaintances struct{ lately[SID] }
 
 // add adds a SID that is not in d to both.
 func (a *acquaintances) add(sid SID, d *directory) {
 	d.add(sid)
-	if len(a.ring) < acquaintanceLimit {
-		a.ring = append(a.ring, sid)
-		return
+	if old, full := a.put(sid, acquaintanceLimit); full {
+		d.remove(old)
 	}
-	d.remove(a.ring[a.next])
-	a.ring[a.next] = sid
-	a.next = (a.next + 1) % acquaintanceLimit
 }
 
 // A resolver finds abbreviated SIDs among the node's identities and its peers

@@ -49,10 +49,9 @@ func (s sink) same(o sink) bool {
 // A portTable is the bound ports of a node. Guarded by Node.mu.
 type portTable struct {
 	bound map[Addr]*Socket
-	every map[Port]int // sockets of any SID at a port, and whether it is in recent
+	every map[Port]int // sockets of any SID at a port, and one more if it is in recent
 
-	recent []Port // the last that randomPort gave, a ring
-	oldest int    // in recent, once it is full
+	recent lately[Port] // what randomPort gave
 }
 
 func (t *portTable) init() {
@@ -113,13 +112,9 @@ func (t *portTable) randomPort() Port {
 // remember keeps a port from being given out again soon.
 func (t *portTable) remember(p Port) {
 	t.every[p]++
-	if len(t.recent) < recentPorts {
-		t.recent = append(t.recent, p)
-		return
+	if old, full := t.recent.put(p, recentPorts); full {
+		t.release(old)
 	}
-	t.release(t.recent[t.oldest])
-	t.recent[t.oldest] = p
-	t.oldest = (t.oldest + 1) % recentPorts
 }
 
 // Bind binds a port of an identity of the node. Datagrams to it go to h until

@@ -216,7 +216,7 @@ func (n *Node) Stats() Stats {
 		Held:          n.peers.held,
 		Hints:         n.hints.len(),
 		HintsLimit:    hintLimit,
-		Heard:         len(n.acquainted.ring),
+		Heard:         len(n.acquainted.all),
 		HeardLimit:    acquaintanceLimit,
 		SignKeys:      n.signKeys.len(),
 		SignKeysLimit: signKeyLimit,

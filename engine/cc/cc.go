@@ -31,23 +31,20 @@ type Controller interface {
 	// SetPacketSize tells the size of full packets from now on. The size
 	// given to the constructor holds until then. Less than 1 counts as 1.
 	SetPacketSize(n int)
-	// Held is the rate in bytes per second that the connection holds of a path that
-	// is used up: 0 unless the path, and not the application, has limited it for a while.
-	Held() float64
-
-	// Take raises the rate by what a connection on the same path, between the
-	// same two nodes, has yielded.
-	Take(rate float64)
-
-	// Yield gives up what is Held, and returns it. The connection begins anew, as
-	// if nothing had been sent; nothing of it is in flight, or it sends no more.
-	Yield() float64
-
 	// Window is the most bytes to have in flight, at least two full packets.
 	Window() int
 	// Rate is the bytes per second at which packets are to leave (see Pacer);
 	// 0 means at once.
 	Rate() float64
+	// Held is the rate in bytes per second that the connection holds of a path that
+	// is used up: 0 unless the path, and not the application, has limited it for a while.
+	Held() float64
+	// Take raises the rate by what a connection on the same path, between the
+	// same two nodes, has yielded.
+	Take(rate float64)
+	// Yield gives up what is Held, and returns it. The connection begins anew, as
+	// if nothing had been sent; nothing of it is in flight, or it sends no more.
+	Yield() float64
 	// String is the state in one line, for logs and tests.
 	String() string
 }

@@ -19,12 +19,11 @@ func (*purse) Rate() float64    { return 0 }
 func (p *purse) Held() float64  { return p.held }
 func (p *purse) Take(r float64) { p.held += r }
 func (p *purse) Yield() float64 { r := p.held; p.held = 0; return r }
-func holding(r float64) *purse  { return &purse{cc.NewBBR(1200, 0, 1), r} }
 
 // purseStream is a stream with such a controller, a round trip of 20 ± 10 ms, and perhaps
 // something to send.
 func purseStream(held float64, busy bool) (*Stream, *purse) {
-	p := holding(held)
+	p := &purse{cc.NewBBR(1200, 0, 1), held}
 	s := New(Config{
 		Local: &ours, PacketSize: 1200, Controller: p, RTT: 20 * time.Millisecond,
 		Alloc: func(n int) []byte { return make([]byte, n) }, Free: func([]byte) {},

@@ -230,18 +230,22 @@ func earlier(a, b time.Time) time.Time {
 // acknowledge each other, unless the default would make who waits for the ACK wait long.
 func (s *Stream) adjustAckRate() {
 	was := s.ackRate
-	packets, delay := defaultAckPackets, min(max(s.rtt.smoothed/4, granularity), s.peer.AckDelay)
-	if s.loss.inFlight >= s.cc.Window()/4 {
-		packets = min(max(s.cc.Window()/s.cfg.PacketSize/4, defaultAckPackets), 256)
-		delay = min(s.rtt.smoothed/4, s.peer.AckDelay)
-	} else if was.packets != 0 || delay > defaultAckDelay/2 {
-		return
-	}
 	if was.packets == 0 {
 		was = ackRate{defaultAckPackets, defaultAckDelay}
 	}
-	if packets >= 2*was.packets || packets <= was.packets/2 || delay <= was.delay/2 && packets == defaultAckPackets {
-		s.ackRate = ackRate{packets, delay}
-		s.ackRateDue = true
+	trip := s.rtt.smoothed / 4
+	switch {
+	case s.loss.inFlight >= s.cc.Window()/4:
+		packets := min(max(s.cc.Window()/s.cfg.PacketSize/4, defaultAckPackets), 256)
+		if packets >= 2*was.packets || packets <= was.packets/2 {
+			s.sayAckRate(packets, trip)
+		}
+	case s.ackRate.packets == 0 && trip <= defaultAckDelay/2:
+		s.sayAckRate(defaultAckPackets, max(trip, granularity))
 	}
+}
+
+func (s *Stream) sayAckRate(packets int, delay time.Duration) {
+	s.ackRate = ackRate{packets, min(delay, s.peer.AckDelay)}
+	s.ackRateDue = true
 }
