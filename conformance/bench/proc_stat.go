@@ -6,7 +6,6 @@ import (
 	"runtime/debug"
 	"strconv"
 	"strings"
-	"sync"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -20,7 +19,7 @@ type ProcStat struct {
 	Heap       int64   `json:"heap"`
 	Goroutines int     `json:"goroutines"`
 	Mono       int64   `json:"mono"`
-	BulkBytes  int64   `json:"bulk_bytes,omitempty"` // received, and as expected
+	BulkBytes  int64   `json:"bulk_bytes,omitempty"` // by a server: received, and as expected
 	BulkBad    bool    `json:"bulk_bad,omitempty"`   // something else was received
 	Jain       float64 `json:"jain,omitempty"`       // of the bulk streams when the first ended
 	IdleCPU    float64 `json:"idle_cpu,omitempty"`   // share of one core
@@ -47,7 +46,6 @@ func selfStat(collect bool) ProcStat {
 	var m runtime.MemStats
 	runtime.ReadMemStats(&m)
 	st.RSS, st.Heap, st.Goroutines = procStatus("VmRSS"), int64(m.HeapAlloc), runtime.NumGoroutine()
-	st.BulkBytes, st.BulkBad, st.Jain = received.state()
 	return st
 }
 
@@ -65,59 +63,4 @@ func procStatus(name string) int64 {
 	line, _, _ := strings.Cut(rest, " kB")
 	kb, _ := strconv.ParseInt(strings.TrimSpace(line), 10, 64)
 	return kb << 10
-}
-
-// received counts, in a server, the bulk streams that it receives.
-var received bulkCount
-
-type bulkCount struct {
-	mu      sync.Mutex
-	bytes   []float64 // by stream
-	bad     bool
-	jain    float64
-	jainSet bool
-}
-
-// open returns the index of a new stream.
-func (b *bulkCount) open() int {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.bytes = append(b.bytes, 0)
-	return len(b.bytes) - 1
-}
-
-func (b *bulkCount) add(stream, n int) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.bytes[stream] += float64(n)
-}
-
-func (b *bulkCount) mismatch() {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.bad = true
-}
-
-// ended notes how even the streams were when the first had all: from then on
-// the others share what it leaves.
-func (b *bulkCount) ended() {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if !b.jainSet {
-		b.jain, b.jainSet = jain(b.bytes), true
-	}
-}
-
-func (b *bulkCount) state() (sum int64, bad bool, index float64) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	total := 0.0
-	for _, n := range b.bytes {
-		total += n
-	}
-	index = b.jain
-	if !b.jainSet && len(b.bytes) > 0 {
-		index = jain(b.bytes)
-	}
-	return int64(total), b.bad, index
 }

@@ -38,22 +38,28 @@ func serve(t *Transport, addr, mode string) error {
 	if err != nil {
 		return err
 	}
+	var received bulkCount
 	if mode == "http" {
 		go serveHTTP(l)
 	} else {
-		go acceptAll(l)
+		go acceptAll(l, &received)
 	}
 	cpuBaseline = cpuNow()
 	tell("READY", map[string]string{"addr": l.Addr().String()})
+	stat := func(collect bool) ProcStat {
+		st := selfStat(collect)
+		st.BulkBytes, st.BulkBad, st.Jain = received.state()
+		return st
+	}
 	for lines := bufio.NewScanner(os.Stdin); lines.Scan(); {
 		switch lines.Text() {
 		case "stat":
-			tell("STAT", selfStat(false))
+			tell("STAT", stat(false))
 		case "collect":
-			tell("STAT", selfStat(true))
+			tell("STAT", stat(true))
 		case "idle":
 			share := idleCPU(idleSpan)
-			st := selfStat(false)
+			st := stat(false)
 			st.IdleCPU = share
 			tell("STAT", st)
 		}
@@ -70,17 +76,17 @@ func tell(kind string, v any) {
 	os.Stdout.Write([]byte(kind + " " + string(b) + "\n"))
 }
 
-func acceptAll(l net.Listener) {
+func acceptAll(l net.Listener, received *bulkCount) {
 	for {
 		c, err := l.Accept()
 		if err != nil {
 			return
 		}
-		go serveConn(c)
+		go serveConn(c, received)
 	}
 }
 
-func serveConn(c net.Conn) {
+func serveConn(c net.Conn, received *bulkCount) {
 	var h [headerLen]byte
 	if _, err := io.ReadFull(c, h[:]); err != nil {
 		c.Close()
@@ -92,7 +98,7 @@ func serveConn(c net.Conn) {
 		held.add(c)
 		return
 	case wantBulk:
-		serveBulk(c, int64(binary.BigEndian.Uint64(h[1:])))
+		serveBulk(c, int64(binary.BigEndian.Uint64(h[1:])), received)
 	case wantEcho:
 		echo(c)
 	case wantByte:
@@ -114,7 +120,7 @@ func echo(c net.Conn) {
 	}
 }
 
-func serveBulk(c net.Conn, n int64) {
+func serveBulk(c net.Conn, n int64, received *bulkCount) {
 	buf := make([]byte, min(max(n, 1), blockLen))
 	for i := range buf {
 		buf[i] = 1 // its memory is not to be new in what is measured

@@ -5,8 +5,8 @@ import (
 	"testing"
 )
 
-// tcpServer is a server over TCP for the test's time.
-func tcpServer(t *testing.T) (tcp *Transport, addr string) {
+// tcpServer is a server over TCP for the test's time, and what it receives.
+func tcpServer(t *testing.T) (tcp *Transport, addr string, received *bulkCount) {
 	t.Helper()
 	tcp, err := findTransport("tcp-cubic")
 	if err != nil {
@@ -17,15 +17,15 @@ func tcpServer(t *testing.T) (tcp *Transport, addr string) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { l.Close() })
-	go acceptAll(l)
-	return tcp, l.Addr().String()
+	received = new(bulkCount)
+	go acceptAll(l, received)
+	return tcp, l.Addr().String(), received
 }
 
 // TestBulkBeginsWithOpenStreams: what is measured is the transfer, on streams
 // that have all passed a byte both ways.
 func TestBulkBeginsWithOpenStreams(t *testing.T) {
-	tcp, addr := tcpServer(t)
-	received = bulkCount{}
+	tcp, addr, received := tcpServer(t)
 	const streams, size = 20, 20000
 	var begun int64
 	res, err := bulk(tcp, clientOptions{addr: addr, size: size, streams: streams, start: func() error {
@@ -50,7 +50,7 @@ func TestBulkBeginsWithOpenStreams(t *testing.T) {
 }
 
 func TestBulkThatMayNotBegin(t *testing.T) {
-	tcp, addr := tcpServer(t)
+	tcp, addr, _ := tcpServer(t)
 	refused := errors.New("not now")
 	if _, err := bulk(tcp, clientOptions{addr: addr, size: 1, streams: 1, start: func() error { return refused }}); err != refused {
 		t.Errorf("error is %v, want %v", err, refused)
