@@ -243,11 +243,11 @@ func TestWindowFollowsArrival(t *testing.T) {
 		next, held uint64
 		read, want uint64
 	}{
-		{"half of it, all read", 2 * trip, 500, 0, 500, 2 * size},
-		{"half of it behind a gap", 2 * trip, 1, 499, 1, 2 * size},
+		{"half of it, all read", 4 * trip, 500, 0, 500, 2 * size},
+		{"half of it behind a gap", 4 * trip, 1, 499, 1, 2 * size},
 		{"less than half", trip, 250, 249, 250, size},
 		{"half of it, not read", trip, 500, 0, 0, size},
-		{"half of it, too slow", 2*trip + 1, 500, 0, 500, size},
+		{"half of it, too slow", 4*trip + 1, 500, 0, 500, size},
 	} {
 		w := newReceiveWindow(size, &Budget{Limit: maxWindow})
 		start := time.Unix(1, 0)

@@ -4,7 +4,8 @@ import "time"
 
 const (
 	maxWindow    = 16 << 20              // of one connection, bytes (MSX-5.3)
-	quickArrival = 10 * time.Millisecond // of half a window: in this time, or in two round trips, doubles it
+	quickTrips   = 4                     // half a window that arrives within so many round trips doubles it
+	quickArrival = 10 * time.Millisecond // so does one within this time
 )
 
 // A Budget bounds what all connections of a node may have announced that they
@@ -41,7 +42,8 @@ func newReceiveWindow(size uint64, budget *Budget) receiveWindow {
 
 // arrived notes that the stream has arrived up to next, and held bytes behind gaps.
 // The window follows what arrives, not what is read: where packets are lost, a gap
-// holds the reader up for a round trip or two, in which the peer wants to go on.
+// holds the reader up for a round trip or two, in which the peer wants to go on; where
+// they often are, and what is sent again is lost again, for three or four.
 func (w *receiveWindow) arrived(now time.Time, next, held uint64, trip time.Duration) {
 	if w.since.IsZero() {
 		w.since = now
@@ -49,7 +51,7 @@ func (w *receiveWindow) arrived(now time.Time, next, held uint64, trip time.Dura
 	if next+held < w.epoch+w.size/2 {
 		return
 	}
-	quick := now.Sub(w.since) <= max(2*trip, quickArrival)
+	quick := now.Sub(w.since) <= max(quickTrips*trip, quickArrival)
 	keepsUp := next < w.read+w.size/2
 	if quick && keepsUp && w.size < maxWindow && w.budget.take(w.size) {
 		w.taken += w.size
