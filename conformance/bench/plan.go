@@ -47,10 +47,10 @@ var loopbackPlan = []workload{
 	{"http1m", "HTTP GET of 1 MB, one after the other", "http1m", []string{"--n=100", "--cap=10s"}, "http", time.Minute},
 	{"idle1000", "1,000 idle connections, keep-alives running", "idle", []string{"--n=1000", "--workers=16", "--cap=60s"}, "raw", 2 * time.Minute},
 	{"idle10000", "10,000 idle connections, keep-alives running", "idle", []string{"--n=10000", "--workers=16", "--cap=100s"}, "raw", 3 * time.Minute},
-	bulkLoad("active1", "64 MB over 1 active stream", "--size=64000000", "--streams=1", "--cap=20s"),
-	bulkLoad("active10", "64 MB over 10 active streams", "--size=64000000", "--streams=10", "--cap=20s"),
-	bulkLoad("active100", "64 MB over 100 active streams", "--size=64000000", "--streams=100", "--cap=20s"),
-	bulkLoad("active1000", "64 MB over 1,000 active streams", "--size=64000000", "--streams=1000", "--cap=20s"),
+	bulkLoad("active1", "512 MB over 1 active stream", "--size=512000000", "--streams=1", "--cap=20s"),
+	bulkLoad("active10", "512 MB over 10 active streams", "--size=512000000", "--streams=10", "--cap=20s"),
+	bulkLoad("active100", "512 MB over 100 active streams", "--size=512000000", "--streams=100", "--cap=20s"),
+	bulkLoad("active1000", "512 MB over 1,000 active streams", "--size=512000000", "--streams=1000", "--cap=20s"),
 }
 
 var linkPlan = []workload{
