@@ -97,11 +97,11 @@ func (t *closedTable) expire(now time.Time) {
 }
 
 // pop takes the first out of q; nothing keeps the memory of an empty queue.
-func pop(q []*closedConn) []*closedConn {
+func pop[Q ~[]T, T any](q Q) Q {
 	if len(q) == 1 {
 		return nil
 	}
-	q[0] = nil
+	clear(q[:1])
 	return q[1:]
 }
 

@@ -23,6 +23,7 @@ type Mux struct {
 	peers     peerTable
 	closed    closedTable
 	stops     stopLimiter
+	again     stopAgains
 	timers    timerHeap
 	stats     MuxStats
 	byPeers   int           // connections that peers opened
@@ -184,11 +185,18 @@ func (m *Mux) Advance(now time.Time) {
 	for c := m.timers.due(now); c != nil; c = m.timers.due(now) {
 		m.touch(c)
 	}
+	m.again.due(now, func(t tuple) bool {
+		gone := m.conns[t] == nil // rather than taken by another
+		if gone {
+			m.owed = append(m.owed, reply{tuple: t, packet: Packet{Flags: FlagStop}})
+		}
+		return gone
+	})
 }
 
 // NextTimeout returns when Advance must be called next; zero if there is
 // nothing to wait for. It is up to date after Poll.
-func (m *Mux) NextTimeout() time.Time { return m.timers.next() }
+func (m *Mux) NextTimeout() time.Time { return earlier(m.timers.next(), m.again.next()) }
 
 // pollBytes is about how much one Poll emits: few enough that packets are sealed
 // while the processor has them at hand, that their times are true, and that what

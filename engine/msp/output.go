@@ -96,6 +96,9 @@ func (c *Conn) lastWords(now time.Time) {
 	switch {
 	case c.stopDue:
 		c.send(now, c.mux.scratch(Packet{Flags: FlagStop}))
+		if c.x != nil && c.cause == Aborted && !c.probation {
+			c.mux.again.add(now, tuple{c.local, c.remote}, stopTimes)
+		}
 	case c.x != nil:
 		if c.cause == Finished {
 			c.outputExtended(now)

@@ -344,8 +344,8 @@ func TestExtendedProbation(t *testing.T) {
 	h.write(h.msg(firstExt, 0, 0, "first life"))
 	h.c.Stop()
 	h.turn()
-	h.skip()
 	h.advance(time.Second)
+	h.skip()
 	h.write(h.msg(firstExt, 0, 0, "second life"))
 	answer := h.out[0].data
 	if text := stream.String(answer); strings.Contains(text, "ACK") || !strings.Contains(text, "PARAMS") {
