@@ -89,6 +89,7 @@ func (c *Conn) extend(now time.Time, trip time.Duration) {
 		PacketSize: size,
 		Controller: c.congestion.New(size, trip, uint64(c.local.Port)<<32|uint64(c.remote.Port)),
 		RTT:        c.snd.rtt.smoothed,
+		RTTVar:     c.snd.rtt.variance,
 		Path:       &c.peer.path,
 		Budget:     &c.mux.budget,
 		Alloc:      c.mux.cfg.alloc,
@@ -208,10 +209,12 @@ func (c *Conn) settleExtended(now time.Time) {
 	if c.probation {
 		return
 	}
+	if smoothed, variance := c.x.RTT(); smoothed > 0 {
+		c.peer.rtt = rttState{smoothed: smoothed, variance: variance}
+	}
 	if acked := c.x.Acked(); acked != c.x.una {
 		c.x.una = acked
 		c.orphanAt = time.Time{} // there is progress: the time begins anew
-		c.peer.rtt.smoothed, c.peer.rtt.variance = c.x.RTT()
 		c.news()
 	}
 	if told := (told{c.x.Delivered(), c.x.MaxMessage()}); told != c.x.told {

@@ -32,7 +32,7 @@ func purseConn(t *testing.T, m *Mux, local, remote Addr, messages int) (*Conn, *
 	c.extend(epoch, 0)
 	p := &purse{cc.NewBBR(1200, 0, 1), 100}
 	c.x.Stream = stream.New(stream.Config{
-		Local: &extendedParams, PacketSize: 1200, Controller: p, RTT: 20 * ms, Budget: &m.budget,
+		Local: &extendedParams, PacketSize: 1200, Controller: p, RTT: 20 * ms, RTTVar: 10 * ms, Budget: &m.budget,
 		Alloc: m.cfg.alloc, Free: m.cfg.free,
 	})
 	for range messages {

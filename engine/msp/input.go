@@ -69,6 +69,7 @@ func (c *Conn) firstAnswered(now time.Time) time.Duration {
 	}
 	trip := max(now.Sub(c.idle.lastSent), time.Microsecond)
 	c.snd.rtt.update(trip)
+	c.peer.rtt = c.snd.rtt.learned()
 	return trip
 }
 

@@ -310,3 +310,27 @@ func TestNeedlessRepair(t *testing.T) {
 		wantTimeout("a loss", 200*ms)
 	})
 }
+
+// TestVariationIsLearned: [MSX-4.8] a connection to a peer that is known begins with the
+// variation of its round trip, too: the loss of its first packets is found out as soon as
+// that of later ones.
+func TestVariationIsLearned(t *testing.T) {
+	s, _, _, dialled := idleWorld(t, 10)
+	first, last := dialled[0].Stats(), dialled[9].Stats()
+	if first.RTT != last.RTT || first.RTTVar < first.RTT/5 {
+		t.Fatalf("the first has a round trip of %v ± %v, the last of %v", first.RTT, first.RTTVar, last.RTT)
+	}
+	if last.RTTVar > first.RTTVar/2 {
+		t.Errorf("the tenth begins with a round trip of %v ± %v", last.RTT, last.RTTVar)
+	}
+	sent := 0
+	s.loss = func(Addr, []byte) bool { sent++; return sent == 1 }
+	start := s.now
+	if err := dialled[9].Send([]byte("request")); err != nil {
+		t.Fatal(err)
+	}
+	s.run(time.Second, dialled[9].Flushed)
+	if took := s.now.Sub(start); took > 3*last.RTT {
+		t.Errorf("the loss of its first request costs %v", took-last.RTT)
+	}
+}

@@ -25,7 +25,7 @@ func (p *purse) Yield() float64 { r := p.held; p.held = 0; return r }
 func purseStream(held float64, busy bool) (*Stream, *purse) {
 	p := &purse{cc.NewBBR(1200, 0, 1), held}
 	s := New(Config{
-		Local: &ours, PacketSize: 1200, Controller: p, RTT: 20 * time.Millisecond,
+		Local: &ours, PacketSize: 1200, Controller: p, RTT: 20 * time.Millisecond, RTTVar: 10 * time.Millisecond,
 		Alloc: func(n int) []byte { return make([]byte, n) }, Free: func([]byte) {},
 	})
 	if busy {

@@ -11,7 +11,8 @@ type Config struct {
 	Local      *Params       // what is announced to the peer; not changed afterwards
 	PacketSize int           // of a full packet, bytes (MSX-6.2)
 	Controller cc.Controller // the connection's own
-	RTT        time.Duration // what is known of the peer; zero: nothing
+	RTT        time.Duration // what is known of the peer, smoothed; zero: nothing
+	RTTVar     time.Duration // its variation
 	Path       *Path         // shared by the streams to one peer; nil: nothing is
 	Budget     *Budget       // of all connections of the node; nil: windows do not grow
 	Alloc      func(n int) []byte
@@ -102,7 +103,7 @@ func New(cfg Config) *Stream {
 	}
 	s.limit = s.peer.MaxData
 	if cfg.RTT > 0 {
-		s.rtt = rttState{latest: cfg.RTT, smoothed: cfg.RTT, variance: cfg.RTT / 2, least: cfg.RTT}
+		s.rtt = rttState{latest: cfg.RTT, smoothed: cfg.RTT, variance: cfg.RTTVar, least: cfg.RTT}
 	}
 	return s
 }
