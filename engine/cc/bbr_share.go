@@ -12,7 +12,7 @@ import "time"
 // in the round trip.
 const (
 	sharePackets = 4
-	shareGain    = 0.4 // of the correction, in a round: it shows two rounds later, and more would swing
+	shareGain    = 0.5 // of the correction, in a round: it shows two rounds later
 	shareLeast   = 0.8 // of the rate, in a round: a pause of a host shall not undo it
 	shareCalm    = 4   // rounds without a queue that end it
 

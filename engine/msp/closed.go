@@ -117,6 +117,11 @@ func (r *closedConn) wrote(b []byte) bool { return r != nil && r.extended && str
 
 func (r *closedConn) forgetAt() time.Time { return r.lingerUntil.Add(rememberTime) }
 
+// toldAgain reports whether the peer may be telling the abort of r, which may be nil, again.
+func (r *closedConn) toldAgain(now time.Time) bool {
+	return r != nil && r.extended && r.cause == Reset && now.Before(r.lingerUntil.Add((stopTimes+1)*stopAgain))
+}
+
 // stopReceived ends the linger: the peer has forgotten the connection (§8.2).
 func (r *closedConn) stopReceived(now time.Time) {
 	if r.lingers(now) {

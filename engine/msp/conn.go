@@ -346,7 +346,7 @@ func (c *Conn) orphanTimeout() time.Duration {
 }
 
 // Stop aborts: what is queued is dropped and the peer, if it may know of the
-// connection, gets one STOP (§8.3).
+// connection, gets one STOP (§8.3), in the extended format three (MSX-7.5).
 func (c *Conn) Stop() {
 	if c.cause != Open {
 		return

@@ -6,7 +6,7 @@ import "time"
 func (c *Conn) receive(now time.Time, p Packet) {
 	c.stats.PacketsReceived++
 	if p.Flags&FlagStop != 0 {
-		c.stopReceived()
+		c.stopReceived(now)
 		return
 	}
 	if c.x == nil && c.extends(p) {
@@ -69,7 +69,6 @@ func (c *Conn) firstAnswered(now time.Time) time.Duration {
 	}
 	trip := max(now.Sub(c.idle.lastSent), time.Microsecond)
 	c.snd.rtt.update(trip)
-	c.peer.rtt = c.snd.rtt.learned()
 	return trip
 }
 
@@ -119,9 +118,11 @@ func (c *Conn) settle() {
 
 // stopReceived ends the connection, unless it was only waiting for the last
 // acknowledgement from a peer that has forgotten us already (§8.3).
-func (c *Conn) stopReceived() {
+func (c *Conn) stopReceived(now time.Time) {
 	switch {
 	case c.cause != Open:
+	case !c.heard && c.mux.closed.get(now, tuple{c.local, c.remote}).toldAgain(now):
+		c.stats.Dropped++ // a peer that refuses does so again
 	case !c.heard:
 		c.end(Refused)
 	case c.x == nil && c.rcv.shutdown && c.snd.onlyShutdownLeft():

@@ -186,11 +186,12 @@ func (m *Mux) Advance(now time.Time) {
 		m.touch(c)
 	}
 	m.again.due(now, func(t tuple) bool {
-		gone := m.conns[t] == nil // rather than taken by another
-		if gone {
+		r := m.closed.get(now, t)
+		newest := m.conns[t] == nil && r != nil && r.cause == Aborted // none has taken the 4-tuple since
+		if newest {
 			m.owed = append(m.owed, reply{tuple: t, packet: Packet{Flags: FlagStop}})
 		}
-		return gone
+		return newest
 	})
 }
 

@@ -311,7 +311,7 @@ func TestNeedlessRepair(t *testing.T) {
 	})
 }
 
-// TestVariationIsLearned: [MSX-4.8] a connection to a peer that is known begins with the
+// TestVariationIsLearned: [MSX-4.9] a connection to a peer that is known begins with the
 // variation of its round trip, too: the loss of its first packets is found out as soon as
 // that of later ones.
 func TestVariationIsLearned(t *testing.T) {
@@ -332,5 +332,31 @@ func TestVariationIsLearned(t *testing.T) {
 	s.run(time.Second, dialled[9].Flushed)
 	if took := s.now.Sub(start); took > 3*last.RTT {
 		t.Errorf("the loss of its first request costs %v", took-last.RTT)
+	}
+}
+
+// TestReceiverMeasuresNothing: [MSX-4.9] a connection that only receives does not pass on what
+// it has measured long ago.
+func TestReceiverMeasuresNothing(t *testing.T) {
+	s, _, server, dialled := idleWorld(t, 2)
+	s.delay = func() time.Duration { return 200 * ms }
+	for range 10 {
+		if err := dialled[1].Send([]byte("measured")); err != nil {
+			t.Fatal(err)
+		}
+		s.run(2*time.Second, dialled[1].Flushed)
+	}
+	known := dialled[0].peer.rtt
+	if known.smoothed < 200*ms {
+		t.Fatalf("measured %v", known.smoothed)
+	}
+	for c := server.NextEvent(); c != nil; c = server.NextEvent() {
+		if c.Remote() == dialled[0].Local() {
+			c.Send([]byte("pushed"))
+		}
+	}
+	s.run(2*time.Second, dialled[0].HasMore)
+	if dialled[0].peer.rtt.smoothed < known.smoothed {
+		t.Errorf("%v is known of the peer, want %v", dialled[0].peer.rtt.smoothed, known.smoothed)
 	}
 }

@@ -181,6 +181,9 @@ func TestGone(t *testing.T) {
 	h.remote.Port++
 	h.wantCause("heard of late", Open)
 	h.wantExtended("it sees for itself", "PING")
+	if len(h.mux.again) > 0 {
+		t.Error("the STOP will be told again")
+	}
 }
 
 // TestWatchAtOneEnd: an end that is watched over and one that is not get on with each

@@ -56,6 +56,9 @@ type Path struct {
 	at  time.Time // of the latest sample
 }
 
+// RTT returns the smoothed round trip and its variation; zero while nothing is measured.
+func (p *Path) RTT() (smoothed, variance time.Duration) { return p.rtt.smoothed, p.rtt.variance }
+
 func (p *Path) sample(now time.Time, d, delay time.Duration) {
 	if p != nil {
 		p.rtt.sample(d, delay)
