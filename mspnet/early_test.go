@@ -160,7 +160,7 @@ func TestReplayedOpeningStaysEarly(t *testing.T) {
 		stop()
 		near.Abort()
 		far.Abort()
-		time.Sleep(time.Second)
+		time.Sleep(4 * time.Second) // all STOPs are told (MSX-7.5), and the client does not wait for more from there
 		p.server.Close()
 
 		l := p.network.Link()
