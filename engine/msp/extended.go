@@ -209,7 +209,7 @@ func (c *Conn) settleExtended(now time.Time) {
 	if c.probation {
 		return
 	}
-	if smoothed, variance := c.peer.path.RTT(); smoothed > 0 {
+	if smoothed, variance := c.peer.path.RTT(); smoothed > 0 { // by whichever connection measured last
 		c.peer.rtt = rttState{smoothed: smoothed, variance: variance}
 	}
 	if acked := c.x.Acked(); acked != c.x.una {
