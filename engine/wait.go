@@ -84,6 +84,10 @@ func (s *side) waitLocked(ctx context.Context, mu *sync.Mutex) error {
 func wait(ctx context.Context, mu *sync.Mutex, changed <-chan struct{}) error {
 	mu.Unlock()
 	defer mu.Lock()
+	if ctx.Done() == nil { // a select is dearer, and a reader waits for each request
+		<-changed
+		return nil
+	}
 	select {
 	case <-changed:
 		return nil

@@ -51,8 +51,7 @@ func (n *Node) compactor(p pair, limit int) *compactor {
 
 func (c *compactor) free() {
 	c.node, c.ect = nil, endpoint{}
-	clear(c.packets[:])
-	compactorPool.Put(c)
+	compactorPool.Put(c) // what c.packets hold lies in c
 }
 
 // begin begins a packet, and reports whether there is room for one.

@@ -73,8 +73,7 @@ func (n *Node) outbox(own *ownIdentity, p *peer) *outbox {
 func (o *outbox) free() {
 	o.node, o.own, o.peer, o.hop, o.number = nil, nil, nil, nil, nil
 	clear(o.targets[:cap(o.targets)])
-	clear(o.packets[:cap(o.packets)])
-	outboxPool.Put(o)
+	outboxPool.Put(o) // what o.packets hold lies in o
 }
 
 // begin begins a packet in b: the envelope, with the full SID unless o.form says

@@ -53,7 +53,15 @@ func newReceiver(n *Node, source Link, l *nodeLink) *receiver {
 	for i := range r.buffers {
 		r.buffers[i] = getBuffer()
 	}
+	r.ready(len(r.packets))
 	return r
+}
+
+// ready makes the first k packets ready to be read into.
+func (r *receiver) ready(k int) {
+	for i := range r.packets[:k] {
+		r.packets[i] = Packet{Data: r.buffers[i].data[:]}
+	}
 }
 
 func (r *receiver) free() {
@@ -65,12 +73,7 @@ func (r *receiver) free() {
 }
 
 // read waits for packets and gives how many there are.
-func (r *receiver) read() (int, error) {
-	for i := range r.packets {
-		r.packets[i] = Packet{Data: r.buffers[i].data[:]}
-	}
-	return r.source.ReadPackets(r.packets)
-}
+func (r *receiver) read() (int, error) { return r.source.ReadPackets(r.packets) }
 
 // enlarge has larger packets read from now on, and fewer at once.
 func (r *receiver) enlarge() {
@@ -84,6 +87,7 @@ func (r *receiver) enlarge() {
 		}
 	}
 	r.packets = r.packets[:largePackets]
+	r.ready(largePackets)
 }
 
 // handle takes k packets apart and hands what is in them to handlers.
@@ -96,6 +100,7 @@ func (r *receiver) handle(k int) {
 			r.buffers[i] = r.buffers[i].replace()
 		}
 	}
+	r.ready(k)
 	if r.larger {
 		r.enlarge()
 	}

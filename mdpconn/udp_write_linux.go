@@ -15,6 +15,7 @@ type messageWriter struct {
 	call func(fd uintptr) bool // constant
 
 	filled int // messages
+	used   int // of vecs, in these
 	n      int // of them, those written
 	err    syscall.Errno
 
@@ -81,7 +82,7 @@ func (u *udpLink) writeSeveral(ps []Packet) (done int, err error) {
 // one if they are to be joined and can be, with their codepoints if ecn is set.
 func (w *messageWriter) fill(ps []Packet, join, ecn bool, z *zones) {
 	ps = ps[:min(len(ps), len(w.vecs))]
-	w.filled = 0
+	w.filled, w.used = 0, len(ps)
 	for at := 0; at < len(ps); w.filled++ {
 		n := 1
 		if join {
@@ -123,6 +124,6 @@ func (w *messageWriter) write(conn syscall.RawConn) (packets int, joined bool, e
 		packets += n
 		joined = joined || n > 1
 	}
-	clear(w.vecs[:]) // the packets are not kept
+	clear(w.vecs[:w.used]) // the packets are not kept
 	return packets, joined, err
 }

@@ -20,7 +20,7 @@ func (c *Conn) opError(op string, err error) error {
 		return err
 	}
 	var errno syscall.Errno
-	if errors.As(err, &errno) {
+	if err != os.ErrDeadlineExceeded && errors.As(err, &errno) { // net/http meets a deadline at each request
 		err = os.NewSyscallError(op, err)
 	}
 	return &net.OpError{Op: op, Net: network, Source: c.LocalAddr(), Addr: c.RemoteAddr(), Err: err}
