@@ -15,11 +15,7 @@ func TestIdleAskerLeaves(t *testing.T) {
 	h.listen(8)
 	for range 2 {
 		h.remote.Port++
-		h.write(h.ack(firstExt, 0))
-		h.wantExtended("the answer", "PARAMS")
-		h.advance(20 * time.Millisecond)
-		h.writeExtended(64, "02 4040 00 00 00 "+params)
-		h.wantExtended("parameters are acknowledged", "ACK 64")
+		h.oneMore()
 	}
 	pings := func() (n int) {
 		for _, p := range h.out {

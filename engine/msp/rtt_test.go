@@ -355,7 +355,9 @@ func TestReceiverMeasuresNothing(t *testing.T) {
 			c.Send([]byte("pushed"))
 		}
 	}
-	s.run(2*time.Second, dialled[0].HasMore)
+	if !s.run(2*time.Second, dialled[0].HasMore) {
+		t.Fatal("nothing was received")
+	}
 	if dialled[0].peer.rtt.smoothed < known.smoothed {
 		t.Errorf("%v is known of the peer, want %v", dialled[0].peer.rtt.smoothed, known.smoothed)
 	}

@@ -11,10 +11,7 @@ func TestStopAgain(t *testing.T) {
 	aborted := func(t *testing.T) *harness {
 		h := newHarnessConfig(t, Config{Extended: true})
 		h.listen(8)
-		h.write(h.ack(firstExt, 0))
-		h.wantExtended("the answer", "PARAMS")
-		h.writeExtended(64, "02 4040 00 00 00 "+params)
-		h.skip()
+		h.oneMore()
 		h.c.Stop()
 		h.turn()
 		h.wantPacket("abort", stopPacket)
@@ -106,8 +103,7 @@ func TestStopOfEarlierConnection(t *testing.T) {
 }
 
 // TestDialAfterStop: [MSX-7.5] nor do they refuse one that the peer opens when it has heard
-// the first; a listener that is gone does,
-// and at once in the published format.
+// the first; a listener that is gone does, and at once in the published format.
 func TestDialAfterStop(t *testing.T) {
 	for seed := range uint64(100) {
 		s, client, server := abortedOnce(t, seed, Config{Extended: true}, true)

@@ -212,11 +212,7 @@ func TestExtendedSilence(t *testing.T) {
 	idle := func(t *testing.T) *harness {
 		h := newHarnessConfig(t, Config{Extended: true})
 		h.listen(8)
-		h.write(h.ack(firstExt, 0))
-		h.wantExtended("the answer", "PARAMS")
-		h.advance(20 * time.Millisecond)
-		h.writeExtended(64, "02 4040 00 00 00 "+params)
-		h.wantExtended("parameters are acknowledged", "ACK 64")
+		h.oneMore()
 		return h
 	}
 	t.Run("asked", func(t *testing.T) {
