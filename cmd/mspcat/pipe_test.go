@@ -334,16 +334,16 @@ func TestInterruptDelivers(t *testing.T) {
 // The second interruption aborts: the status tells of it on both sides.
 func TestInterruptTwiceAborts(t *testing.T) {
 	t.Parallel()
-	const half = 128 << 10 // twice what a pipe holds
-	sent := randomBytes(2 * half)
+	const begun, rest = 2 * sourceChunk, 3 * sourceChunk // a pipe holds one
+	sent := randomBytes(begun + rest)
 	l, command := listen(t)
 	l.give(nil)
-	relay := relayTo(t, command)
+	relay, command := relayTo(t, command)
 	c := connect(t, command)
-	c.write(sent[:half])
-	got := l.read(half)
+	c.write(sent[:begun])
+	got := l.read(begun)
 	relay.cut.Store(true)
-	c.write(sent[half:]) // a half of it has been read when this returns
+	c.write(sent[begun:]) // when this returns two chunks have been read, and the first is sent
 	interrupt(t, c)
 	c.waitLine("once more to abort")
 	interrupt(t, c)

@@ -3,6 +3,7 @@ package main
 import (
 	"net"
 	"net/netip"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -17,19 +18,25 @@ type relay struct {
 	caller    atomic.Pointer[netip.AddrPort]
 }
 
-// relayTo puts a relay into a command that a listener has printed.
-func relayTo(t *testing.T, command []string) *relay {
+// relayTo puts a relay into a command that a listener has printed. Where there is IPv6 the
+// connecting one is there: otherwise it finds the listening one by itself if the relay is slow.
+func relayTo(t *testing.T, command []string) (r *relay, relayed []string) {
 	t.Helper()
-	peer := &command[len(command)-1]
+	ip := net.IPv4(127, 0, 0, 1)
+	if hasIPv6() {
+		ip = net.IPv6loopback
+	}
+	relayed = append(slices.Clone(command), "--bind", net.JoinHostPort(ip.String(), "0"))
+	peer := &relayed[len(command)-1]
 	far, err := net.Dial("udp4", strings.TrimPrefix(*peer, "udp:"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	near, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
+	near, err := net.ListenUDP("udp", &net.UDPAddr{IP: ip})
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := &relay{near: near, far: far.(*net.UDPConn)}
+	r = &relay{near: near, far: far.(*net.UDPConn)}
 	var running sync.WaitGroup
 	running.Go(r.forth)
 	running.Go(r.back)
@@ -39,7 +46,7 @@ func relayTo(t *testing.T, command []string) *relay {
 		running.Wait()
 	})
 	*peer = "udp:" + r.near.LocalAddr().String()
-	return r
+	return r, relayed
 }
 
 func (r *relay) forth() {
